@@ -1,0 +1,1 @@
+"""Small MkDocs hooks and Markdown extensions, one job each."""

@@ -1,0 +1,289 @@
+"""Small charts as SVG, for pages, labs and the browser.
+
+They are text, not pixels: a few kilobytes, readable in light and dark
+(colours come from the page, with a fallback), and the same wherever the
+code runs, because nothing but Python and NumPy draws them.
+"""
+
+from collections.abc import Callable, Sequence
+from html import escape
+from math import ceil, floor, log10
+
+import numpy as np
+from jaxtyping import Float, Real
+
+WIDTH, HEIGHT = 440, 260
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 30, 44
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#aa5b92", "#8a6d00", "#666666")
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "1 4")
+
+Vector = Real[np.ndarray, " points"]
+Series = dict[str, tuple[Vector, Vector]]
+Scale = Callable[[float], float]
+
+
+class Figure(str):
+    """The HTML of a figure; a notebook shows it as a picture."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def lines(
+    series: Series,
+    *,
+    x: str,
+    y: str,
+    alt: str,
+    log_x: bool = False,
+    log_y: bool = False,
+    points: bool = False,
+    caption: str = "",
+) -> Figure:
+    """A line for each named pair of x and y values.
+
+    `alt` says in words what the picture shows. With `points`, each value
+    gets a mark.
+    """
+    if not series:
+        raise ValueError("series must hold at least one line")
+    xs = np.concatenate([pair[0] for pair in series.values()])
+    ys = np.concatenate([pair[1] for pair in series.values()])
+    to_x = _scale(xs, LEFT, WIDTH - RIGHT, log_x, "x")
+    to_y = _scale(ys, HEIGHT - BOTTOM, TOP, log_y, "y")
+    parts = [_axes(xs, ys, to_x, to_y, log_x, log_y, x, y)]
+    for number, (x_values, y_values) in enumerate(series.values()):
+        if len(x_values) != len(y_values):
+            raise ValueError("series must pair as many x as y values")
+        path = [
+            (to_x(float(a)), to_y(float(b)))
+            for a, b in zip(x_values, y_values, strict=True)
+        ]
+        joined = " ".join(f"{_n(a)},{_n(b)}" for a, b in path)
+        parts.append(
+            f'<polyline points="{joined}" fill="none" '
+            f'stroke="{_color(number)}" stroke-width="2" '
+            f'stroke-dasharray="{_dash(number)}"/>'
+        )
+        if points:
+            parts += [
+                f'<circle cx="{_n(a)}" cy="{_n(b)}" r="3" '
+                f'fill="{_color(number)}"/>'
+                for a, b in path
+            ]
+    parts.append(_legend(list(series)))
+    return _figure(parts, WIDTH, HEIGHT, alt, caption)
+
+
+def bars(
+    labels: Sequence[str],
+    series: dict[str, Vector],
+    *,
+    y: str,
+    alt: str,
+    caption: str = "",
+) -> Figure:
+    """Groups of bars: one group a label, one bar a named series."""
+    if not labels or not series:
+        raise ValueError("labels and series must not be empty")
+    values = np.concatenate([np.zeros(1), *series.values()])
+    to_y = _scale(values, HEIGHT - BOTTOM, TOP, False, "y")
+    parts = [_y_axis(values, to_y, False, y)]
+    group = (WIDTH - LEFT - RIGHT) / len(labels)
+    width = 0.8 * group / len(series)
+    for number, heights in enumerate(series.values()):
+        if len(heights) != len(labels):
+            raise ValueError("series must have one value for each label")
+        for place, value in enumerate(heights):
+            left = LEFT + group * (place + 0.1) + width * number
+            top, foot = sorted((to_y(float(value)), to_y(0.0)))
+            parts.append(
+                f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" '
+                f'height="{_n(foot - top)}" fill="{_color(number)}"/>'
+            )
+    for place, label in enumerate(labels):
+        middle = LEFT + group * (place + 0.5)
+        parts.append(_text(middle, HEIGHT - BOTTOM + 16, label))
+    if len(series) > 1:
+        parts.append(_legend(list(series)))
+    return _figure(parts, WIDTH, HEIGHT, alt, caption)
+
+
+def heatmap(
+    matrix: Float[np.ndarray, "rows columns"],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    alt: str,
+    x: str = "",
+    y: str = "",
+    numbers: bool = True,
+    caption: str = "",
+) -> Figure:
+    """A grid of cells, darker for larger values; the smallest is blank.
+
+    With `numbers`, each cell shows its value to two decimals.
+    """
+    if matrix.shape != (len(rows), len(columns)):
+        raise ValueError("matrix must have one row a name in rows and "
+                         "one column a name in columns")  # fmt: skip
+    if not matrix.size:
+        raise ValueError("matrix must not be empty")
+    left = 20 + 7 * max(len(name) for name in rows)
+    cell = min(44.0, (WIDTH - left - RIGHT) / len(columns))
+    tall = min(cell, 30.0)
+    low, high = float(matrix.min()), float(matrix.max())
+    parts = []
+    for i, name in enumerate(rows):
+        top = TOP + tall * i
+        parts.append(_text(left - 6, top + tall / 2 + 4, name, "end"))
+        for j in range(len(columns)):
+            share = (float(matrix[i, j]) - low) / ((high - low) or 1.0)
+            parts.append(
+                f'<rect x="{_n(left + cell * j)}" y="{_n(top)}" '
+                f'width="{_n(cell)}" height="{_n(tall)}" '
+                f'fill="{_color(0)}" fill-opacity="{share * 0.6:.2f}" '
+                f'stroke="currentColor" stroke-opacity="0.25"/>'
+            )
+            if numbers:
+                middle = left + cell * (j + 0.5)
+                value = f"{matrix[i, j]:.2f}"
+                parts.append(_text(middle, top + tall / 2 + 4, value))
+    foot = TOP + tall * len(rows)
+    for j, name in enumerate(columns):
+        parts.append(_text(left + cell * (j + 0.5), foot + 16, name))
+    parts.append(_text(left + cell * len(columns) / 2, foot + 34, x))
+    parts.append(_text(left - 6, TOP - 10, y, "end"))
+    width = max(left + cell * len(columns) + RIGHT, 240)
+    return _figure(parts, width, foot + 44, alt, caption)
+
+
+def _n(value: float) -> str:
+    """A coordinate, rounded so that every machine prints the same."""
+    return f"{value:.1f}".rstrip("0").rstrip(".")
+
+
+def _color(number: int) -> str:
+    place = number % len(COLORS)
+    return f"var(--figure-{place}, {COLORS[place]})"
+
+
+def _dash(number: int) -> str:
+    return DASHES[number % len(DASHES)]
+
+
+def _text(x: float, y: float, words: str, anchor: str = "middle") -> str:
+    return (
+        f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}">'
+        f"{escape(words)}</text>"
+    )
+
+
+def _scale(
+    values: Vector, start: float, end: float, log: bool, name: str
+) -> Scale:
+    """A function from a value to its place between start and end."""
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} values must be finite")
+    if log and values.min() <= 0:
+        raise ValueError(f"{name} values must be positive on a log axis")
+    low, high = float(values.min()), float(values.max())
+    if log:
+        low, high = log10(low), log10(high)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+
+    def place(value: float) -> float:
+        at = log10(value) if log else value
+        return start + (at - low) / (high - low) * (end - start)
+
+    return place
+
+
+def _ticks(values: Vector, log: bool) -> list[float]:
+    """About five round numbers, or powers of ten, within the values."""
+    low, high = float(values.min()), float(values.max())
+    if log:
+        first, last = ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9)
+        stride = max(1, ceil((last - first) / 5))
+        powers = [10.0**power for power in range(first, last + 1, stride)]
+        return powers if len(powers) > 1 else [low, high]
+    if low == high:
+        return [low]
+    rough = (high - low) / 4
+    unit = 10.0 ** floor(log10(rough))
+    step = unit * min((1, 2, 5, 10), key=lambda m: abs(m * unit - rough))
+    below, above = ceil(low / step - 1e-9), floor(high / step + 1e-9)
+    return [number * step for number in range(below, above + 1)]
+
+
+def _tick_name(value: float, log: bool) -> str:
+    if log and not 1e-3 <= value < 1e5:
+        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:.4g}"
+
+
+def _y_axis(values: Vector, to_y: Scale, log: bool, name: str) -> str:
+    parts = []
+    for tick in _ticks(values, log):
+        y = to_y(tick)
+        parts.append(
+            f'<path d="M{LEFT} {_n(y)}H{WIDTH - RIGHT}" '
+            'stroke="currentColor" stroke-opacity="0.2"/>'
+        )
+        parts.append(_text(LEFT - 6, y + 4, _tick_name(tick, log), "end"))
+    middle = _n((TOP + HEIGHT - BOTTOM) / 2)
+    parts.append(
+        f'<text transform="translate(13 {middle}) rotate(-90)" '
+        f'text-anchor="middle">{escape(name)}</text>'
+    )
+    return "".join(parts)
+
+
+def _axes(
+    xs: Vector,
+    ys: Vector,
+    to_x: Scale,
+    to_y: Scale,
+    log_x: bool,
+    log_y: bool,
+    x: str,
+    y: str,
+) -> str:
+    foot = HEIGHT - BOTTOM
+    parts = [_y_axis(ys, to_y, log_y, y)]
+    for tick in _ticks(xs, log_x):
+        parts.append(_text(to_x(tick), foot + 16, _tick_name(tick, log_x)))
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x))
+    parts.append(
+        f'<path d="M{LEFT} {TOP}V{foot}H{WIDTH - RIGHT}" fill="none" '
+        'stroke="currentColor" stroke-opacity="0.6"/>'
+    )
+    return "".join(parts)
+
+
+def _legend(names: list[str]) -> str:
+    parts, at = [], float(LEFT)
+    for number, name in enumerate(names):
+        parts.append(
+            f'<path d="M{_n(at)} 12h20" stroke="{_color(number)}" '
+            f'stroke-width="3" stroke-dasharray="{_dash(number)}"/>'
+        )
+        parts.append(_text(at + 25, 16, name, "start"))
+        at += 36 + 6.2 * len(name)
+    return "".join(parts)
+
+
+def _figure(
+    parts: list[str], width: float, height: float, alt: str, caption: str
+) -> Figure:
+    if not alt:
+        raise ValueError("alt must say in words what the picture shows")
+    shown = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return Figure(
+        '<figure class="plot"><svg xmlns="http://www.w3.org/2000/svg" '
+        f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" '
+        f'aria-label="{escape(alt)}" font-family="system-ui, sans-serif" '
+        f'font-size="12" fill="currentColor">{"".join(parts)}</svg>'
+        f"{shown}</figure>"
+    )
