@@ -12,12 +12,12 @@ from math import ceil, floor, log10
 import numpy as np
 from jaxtyping import Float, Real
 
-WIDTH, HEIGHT = 440, 260
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 30, 44
+WIDTH, HEIGHT = 380, 240
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 28, 42
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#aa5b92", "#8a6d00", "#666666")
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "1 4")
 
-Vector = Real[np.ndarray, " points"]
+Vector = Real[np.ndarray, " _"]  # lines may differ in length
 Series = dict[str, tuple[Vector, Vector]]
 Scale = Callable[[float], float]
 
@@ -190,8 +190,8 @@ def _scale(
     low, high = float(values.min()), float(values.max())
     if log:
         low, high = log10(low), log10(high)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
+    half = 0.0 if low < high else 0.5  # one value stands in the middle
+    low, high = low - half, high + half
 
     def place(value: float) -> float:
         at = log10(value) if log else value
