@@ -208,7 +208,7 @@ def _ticks(values: Vector, log: bool) -> list[float]:
         stride = max(1, ceil((last - first) / 5))
         powers = [10.0**power for power in range(first, last + 1, stride)]
         return powers if len(powers) > 1 else [low, high]
-    if low == high:
+    if high - low < 1e-300:  # equal, but for what no float can divide
         return [low]
     rough = (high - low) / 4
     unit = 10.0 ** floor(log10(rough))
