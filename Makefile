@@ -31,6 +31,7 @@ clean: ## remove what the other targets made
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	|| { echo "error: needs Python 3.11 to 3.13 with venv: install it (Debian: apt-get install python3-venv) or run 'make PYTHON=/path/to/python3.12'" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+	@echo "installing requirements.lock into .venv (a few minutes, once)"
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	@touch $@
 

@@ -12,6 +12,7 @@ PHONE, LAPTOP = (360, 740), (1280, 800)
 ADDRESSES = [
     page.rsplit(".", 1)[0].removesuffix("index") + "/" for page in nav()
 ]
+OPEN_ALL = "for (d of document.querySelectorAll('details')) d.open = true"
 SIGHTS = list(product(("light", "dark"), (PHONE, LAPTOP)))
 
 
@@ -25,7 +26,9 @@ def visit(page: Page, url: str, scheme: str, size: tuple[int, int]) -> None:
 def test_a_page_opens_without_an_error_or_another_host(page, address, path):
     errors: list[str] = []
     requests: list[str] = []
-    page.on("console", lambda m: m.type == "error" and errors.append(m.text))
+    page.on(
+        "console", lambda m: m.type == "error" and errors.append(m.text)
+    )
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     response = page.goto(address + path.lstrip("/"))
@@ -37,13 +40,13 @@ def test_a_page_opens_without_an_error_or_another_host(page, address, path):
 
 
 @pytest.mark.parametrize("path", ADDRESSES)
-def test_axe_finds_nothing_and_nothing_scrolls_sideways(page, address, path):
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(
+    page, address, path
+):
     """Light and dark, on a phone and on a laptop, all answers open."""
     for scheme, size in SIGHTS:
         visit(page, address + path.lstrip("/"), scheme, size)
-        page.evaluate(
-            "document.querySelectorAll('details').forEach(d => d.open = true)"
-        )
+        page.evaluate(OPEN_ALL)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= size[0], f"{scheme}, {size}"
         found = Axe().run(page)
@@ -75,7 +78,9 @@ def test_a_term_explains_itself(page, address):
     term = page.locator("article abbr").first
     title = term.get_attribute("title")
     term.hover()
-    tip = page.locator(".md-tooltip2, .md-tooltip").filter(has_text=title[:20])
+    tip = page.locator(".md-tooltip2, .md-tooltip").filter(
+        has_text=title[:20]
+    )
     expect(tip.first).to_be_visible()
 
 
