@@ -1,0 +1,61 @@
+"""A book with a mistake in it does not build."""
+
+import pytest
+import yaml
+
+from tests.book import ROOT, config
+from tests.conftest import mkdocs_build
+
+BLOCK = (
+    '```python exec="1" result="text" session="index"{option}\n{code}\n```'
+)
+
+
+def block(code: str, option: str = "") -> str:
+    return BLOCK.format(code=code, option=option)
+
+
+def build(tmp_path, page: str):
+    """Build a book of one page with the real book's settings."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text(f"# Page\n\n{page}\n")
+    settings = config() | {"docs_dir": str(docs), "nav": ["index.md"]}
+    settings["hooks"] = [str(ROOT / hook) for hook in settings["hooks"]]
+    settings["theme"]["custom_dir"] = str(ROOT / "docs/theme")
+    del settings["watch"]
+    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(settings))
+    return mkdocs_build(tmp_path / "mkdocs.yml", tmp_path / "site")
+
+
+def test_a_sound_page_builds(tmp_path):
+    page = "$x_1$\n\n" + block("1 / 0", ' raises="ZeroDivisionError"')
+    result = build(tmp_path, page)
+    assert result.returncode == 0, result.stdout
+    html = (tmp_path / "site/index.html").read_text()
+    assert "ZeroDivisionError: division by zero" in html
+
+
+@pytest.mark.parametrize(
+    "page, complaint",
+    [
+        (block("1 / 0"), "ZeroDivisionError"),
+        (
+            block("print(1)", ' raises="ValueError"'),
+            "must raise ValueError",
+        ),
+        (block("1 / 0", ' raises="ValueError"'), "ZeroDivisionError"),
+        (block("import snippets.nothing"), "No module named"),
+        ('--8<-- "figures.py:no_such_region"', "no_such_region"),
+        ('--8<-- "no_such_file.py:region"', "no_such_file.py"),
+        (r"$\frac{1}$", "KaTeX refuses the formula"),
+        ("[page](#nowhere)", "no such anchor"),
+        ("[page](nowhere.md)", "nowhere.md"),
+        ("[page](/index.md)", "absolute"),
+    ],
+    ids=lambda value: value.split("\n")[0][:30],
+)
+def test_a_page_with_a_mistake_does_not(tmp_path, page, complaint):
+    result = build(tmp_path, page)
+    assert result.returncode != 0
+    assert complaint in result.stdout

@@ -1,0 +1,152 @@
+"""The sources hang together: pages, modules, tests, regions, imports."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from hooks.code_graph import direct_imports, imported_modules, snippet_file
+from tests.book import (
+    DOCS,
+    EXERCISES,
+    INCLUDE,
+    ROOT,
+    SNIPPETS,
+    code_name,
+    fences,
+    front_matter,
+    markdown_pages,
+    modules,
+    nav,
+    regions,
+    study_pages,
+    text,
+)
+
+SHARED = {SNIPPETS / "__init__.py", SNIPPETS / "figures.py"}
+SHARED |= {SNIPPETS / "datasets/__init__.py"}
+LONGEST_FILE = 400
+
+
+def page_of(module: Path) -> str:
+    name = module.with_suffix("").relative_to(SNIPPETS).as_posix()
+    return name.removesuffix("_torch").replace("_", "-") + ".md"
+
+
+@pytest.mark.parametrize("page", study_pages())
+def test_every_study_page_has_its_module_tests_and_exercises(page):
+    part, name = code_name(page).split("/")
+    for path in (
+        SNIPPETS / part / f"{name}.py",
+        EXERCISES / part / f"{name}.py",
+        ROOT / "tests" / part / f"test_{name}.py",
+    ):
+        assert path.exists(), f"{page} lacks {path.relative_to(ROOT)}"
+
+
+def test_every_module_and_every_exercise_has_its_page():
+    exercises = [
+        SNIPPETS / path.relative_to(EXERCISES)
+        for path in EXERCISES.glob("*/*.py")
+        if path.name != "__init__.py"
+    ]
+    for path in modules() + exercises:
+        assert page_of(path) in study_pages(), path
+
+
+def test_the_nav_has_every_page_once():
+    files = [*DOCS.rglob("*.md"), *DOCS.rglob("*.py")]
+    assert sorted(nav()) == sorted(
+        path.relative_to(DOCS).as_posix() for path in files
+    )
+
+
+def test_pages_stand_in_the_order_of_their_claims():
+    parts: dict[str, list[str]] = {}
+    for page in study_pages():
+        claims = front_matter(page)["claims"]
+        parts.setdefault(page.split("/")[0], []).extend(claims[:1])
+    for first_claims in parts.values():
+        assert first_claims == sorted(first_claims)
+
+
+def test_every_region_is_closed_defined_once_and_shown_on_a_page():
+    shown = {
+        (path, region)
+        for page in markdown_pages()
+        for path, region in INCLUDE.findall(text(page))
+    }
+    for path in SNIPPETS.rglob("*.py"):
+        name = path.relative_to(SNIPPETS).as_posix()
+        for region in regions(path):
+            assert (name, region) in shown, f"{name}:{region}"
+
+
+def test_a_region_left_open_or_defined_twice_is_found(tmp_path):
+    module = tmp_path / "module.py"
+    start, end = "# --8<-- [start:a]\n", "# --8<-- [end:a]\n"
+    for source in (start, start + start, end, (start + end) * 2):
+        module.write_text(source)
+        with pytest.raises(ValueError, match=r"module\.py"):
+            regions(module)
+
+
+@pytest.mark.parametrize("page", markdown_pages())
+def test_every_python_block_is_executed_or_a_region(page):
+    for fence in fences(page):
+        where = f"{page}:{fence.line}"
+        if fence.language in {"python", "py", "pycon", "pyodide"}:
+            assert fence.language == "python", where
+            assert fence.executed or fence.is_region, where
+        if fence.executed:
+            assert fence.language == "python", where
+            assert fence.option("session") == page.removesuffix(".md")
+            assert "sep=" not in fence.body, f"{where}: print has no sep"
+            assert max(map(len, fence.body.split("\n"))) <= 76, where
+
+
+@pytest.mark.parametrize("page", markdown_pages())
+def test_no_page_is_cut_short_by_a_fence_left_open(page):
+    ticks = re.findall(r"^ *```", text(page), re.MULTILINE)
+    assert len(ticks) == 2 * len(fences(page))
+
+
+def test_imports_follow_the_reading_order():
+    order = [code_name(page) for page in study_pages()]
+    for module in modules():
+        allowed = order[: order.index(code_name(page_of(module))) + 1]
+        for file in direct_imports(module) - SHARED:
+            if file.name != "__init__.py":
+                assert code_name(page_of(file)) in allowed, (module, file)
+
+
+@pytest.mark.parametrize("page", study_pages())
+def test_blocks_import_only_what_was_read_before(page):
+    order = [code_name(other) for other in study_pages()]
+    allowed = order[: order.index(code_name(page)) + 1]
+    for fence in fences(page):
+        for node in ast.walk(
+            ast.parse(fence.body if fence.executed else "")
+        ):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                file = snippet_file(node.module)
+                if file and file not in SHARED:
+                    assert code_name(page_of(file)) in allowed, fence.line
+
+
+def test_numpy_modules_and_their_exercises_do_not_import_torch():
+    for path in SNIPPETS.rglob("*.py"):
+        if not path.stem.endswith("_torch"):
+            tops = {name.split(".")[0] for name in imported_modules(path)}
+            assert "torch" not in tops, path
+
+
+def test_no_file_is_too_long_to_read():
+    folders = ("docs", "hooks", "snippets", "tests")
+    kinds = {".py", ".md", ".css", ".svg"}
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in kinds and "katex" not in path.parts:
+                length = path.read_text(encoding="utf-8").count("\n")
+                assert length <= LONGEST_FILE, path
