@@ -1,16 +1,18 @@
-"""Which snippets a Python file imports, directly or through others."""
+"""Which of the book's files a piece of Python needs."""
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SNIPPETS = ROOT / "snippets"
+DATA = {".csv", ".txt", ".npz", ".json"}
 
 
-def imported_modules(path: Path) -> list[str]:
-    """Dotted names of all modules that the file imports, as written."""
+def modules_of(source: str) -> list[str]:
+    """Dotted names of all that the source imports, as written."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -19,27 +21,36 @@ def imported_modules(path: Path) -> list[str]:
     return names
 
 
-def snippet_file(module: str) -> Path | None:
+def imported_modules(path: Path) -> list[str]:
+    return modules_of(path.read_text(encoding="utf-8"))
+
+
+def book_file(module: str) -> Path | None:
     """The file of a module of the book, None for other modules."""
     base = ROOT.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if module.split(".")[0] == SNIPPETS.name and path.exists():
+        if module.split(".")[0] in {"snippets", "hooks"} and path.exists():
             return path
     return None
 
 
 def direct_imports(path: Path) -> set[Path]:
     """The book's files that the file imports."""
-    found = {snippet_file(name) for name in imported_modules(path)}
+    found = {book_file(name) for name in imported_modules(path)}
     return {file for file in found if file and file != path}
 
 
-def all_imports(path: Path) -> set[Path]:
-    """The book's files that the file needs, however indirectly."""
-    seen: set[Path] = set()
-    todo = [path]
+def files_needed(modules: Iterable[str]) -> list[Path]:
+    """Every file of the book on which code with these imports depends:
+    modules, however indirectly, the data beside them, and the lock."""
+    todo = [file for name in modules if (file := book_file(name))]
+    seen = set(todo)
     while todo:
         for file in direct_imports(todo.pop()) - seen:
             seen.add(file)
             todo.append(file)
-    return seen
+    folders = {path.parent for path in seen}
+    data = {f for d in folders for f in d.iterdir() if f.suffix in DATA}
+    if ROOT / "hooks/claims.py" in seen:
+        data.add(ROOT / "docs/claims.yml")
+    return sorted(seen | data | {ROOT / "requirements.lock"})

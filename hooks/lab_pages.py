@@ -19,10 +19,9 @@ from bs4 import BeautifulSoup, Tag
 from mkdocs.plugins import event_priority
 from mkdocs.structure.pages import Page
 
-from hooks.code_graph import ROOT, SNIPPETS, all_imports
+from hooks.code_graph import ROOT, files_needed, imported_modules
 
 CACHE = ROOT / ".cache/labs"
-DATA = SNIPPETS / "datasets"
 
 used_caches: set[Path] = set()
 
@@ -33,11 +32,8 @@ def is_lab(page: Page) -> bool:
 
 def cache_dir(lab: Path) -> Path:
     """A folder whose name changes with all that the lab's result needs."""
-    data = (path for path in DATA.iterdir() if path.is_file())
-    files = {ROOT / "requirements.lock", *all_imports(lab), *data}
     key = hashlib.sha256(platform.python_version().encode())
-    for path in sorted(files):
-        key.update(str(path.relative_to(ROOT)).encode())
+    for path in files_needed(imported_modules(lab)):
         key.update(path.read_bytes())
     return CACHE / f"{lab.stem}-{key.hexdigest()[:16]}"
 

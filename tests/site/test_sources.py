@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hooks.code_graph import direct_imports, imported_modules, snippet_file
+from hooks.code_graph import (
+    book_file,
+    direct_imports,
+    imported_modules,
+)
 from tests.book import (
     DOCS,
     EXERCISES,
@@ -130,7 +134,7 @@ def test_blocks_import_only_what_was_read_before(page):
             ast.parse(fence.body if fence.executed else "")
         ):
             if isinstance(node, ast.ImportFrom) and node.module:
-                file = snippet_file(node.module)
+                file = book_file(node.module)
                 if file and file not in SHARED:
                     assert code_name(page_of(file)) in allowed, fence.line
 

@@ -1,5 +1,7 @@
 """A book with a mistake in it does not build."""
 
+import re
+
 import pytest
 import yaml
 
@@ -59,3 +61,23 @@ def test_a_page_with_a_mistake_does_not(tmp_path, page, complaint):
     result = build(tmp_path, page)
     assert result.returncode != 0
     assert complaint in result.stdout
+
+
+def test_blocks_run_again_when_what_they_import_changed(small_book):
+    def printed() -> list[str]:
+        result = mkdocs_build(
+            small_book / "mkdocs.yml", small_book / "site"
+        )
+        assert result.returncode == 0, result.stdout
+        html = (small_book / "site/index.html").read_text()
+        return re.search(r"answer (\d) at (\d+)", html).groups()
+
+    code = "import time\nfrom snippets.helper import answer\n"
+    code += 'print(f"answer {answer()} at {time.time_ns()}")'
+    (small_book / "docs/en/index.md").write_text(f"# Page\n\n{block(code)}")
+    first = printed()
+    assert printed() == first  # recalled
+    (small_book / "snippets/deeper.py").write_text("value = 2\n")
+    second = printed()
+    assert (first[0], second[0]) == ("1", "2")
+    assert printed() == second
