@@ -26,6 +26,12 @@ class Claim(NamedTuple):
     def page(self) -> str:
         return self.section.partition("#")[0]
 
+    @property
+    def link(self) -> str:
+        """Relative to a page of `reference/`. What a block prints is not
+        rewritten by MkDocs, so this is the address of the built page."""
+        return "../../" + self.section.replace(".md", "/")
+
 
 def read_claims() -> list[Claim]:
     rows = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
@@ -34,9 +40,12 @@ def read_claims() -> list[Claim]:
 
 def table() -> str:
     """Markdown: one row a claim, linked to its section."""
-    lines = ["| | the notes say | verdict | because |", "|---|---|---|---|"]
+    lines = [
+        "| claim | the notes say | verdict | because |",
+        "|---|---|---|---|",
+    ]
     lines += [
-        f"| [{claim.name}](../{claim.section}) | {claim.says} "
+        f"| [{claim.name}]({claim.link}) | {claim.says} "
         f"| {claim.verdict} | {claim.why} |"
         for claim in read_claims()
     ]

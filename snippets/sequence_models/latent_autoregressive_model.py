@@ -166,6 +166,7 @@ def log_likelihood(model: HMM, x: Int[np.ndarray, " time"]) -> float:
 # --8<-- [end:advance]
 
 
+# --8<-- [start:paths]
 def sum_over_paths(model: HMM, x: Int[np.ndarray, " time"]) -> float:
     """p(x) from the definition: one term for each of states^T paths."""
     start, A, B = model
@@ -175,6 +176,9 @@ def sum_over_paths(model: HMM, x: Int[np.ndarray, " time"]) -> float:
         p_path = start[s[:1]].prod() * A[s[:-1], s[1:]].prod()
         total += p_path * B[s, x].prod()
     return float(total)
+
+
+# --8<-- [end:paths]
 
 
 # --8<-- [start:gap]

@@ -114,7 +114,7 @@ def test_executed_blocks_leave_no_trace_of_an_error(site):
         said = [r.get_text().strip() for r in results]
         assert not any("Traceback" in text for text in said), page
         for error in filter(None, raised):
-            assert any(text.startswith(f"{error}: ") for text in said), page
+            assert any(f"\n{error}: " in f"\n{text}" for text in said), page
 
 
 def test_formulas_are_drawn(site):

@@ -40,9 +40,9 @@ def test_the_starter_runs_and_fails_its_check_with_a_message(name, number):
     assert len(str(failure.value)) > 10, "the check must say what is wrong"
 
 
-@pytest.mark.parametrize("page", study_pages())
-def test_a_page_shows_two_to_five_exercises_in_three_parts_each(page):
-    path = EXERCISES / f"{code_name(page)}.py"
+@pytest.mark.parametrize("source", study_pages())
+def test_a_page_shows_two_to_five_exercises_in_three_parts_each(source):
+    path = EXERCISES / f"{code_name(source)}.py"
     found = [NAME.fullmatch(name).groups() for name in regions(path)]
     count = len(found) // 3
     assert 2 <= count <= 5
@@ -52,4 +52,4 @@ def test_a_page_shows_two_to_five_exercises_in_three_parts_each(page):
         for part in ("starter", "solution", "check")
     ]
     for number in range(1, count + 1):
-        assert f"### Exercise {number}: " in text(page)
+        assert f"### Exercise {number}: " in text(source)

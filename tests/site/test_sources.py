@@ -38,15 +38,15 @@ def page_of(module: Path) -> str:
     return name.removesuffix("_torch").replace("_", "-") + ".md"
 
 
-@pytest.mark.parametrize("page", study_pages())
-def test_every_study_page_has_its_module_tests_and_exercises(page):
-    part, name = code_name(page).split("/")
+@pytest.mark.parametrize("source", study_pages())
+def test_every_study_page_has_its_module_tests_and_exercises(source):
+    part, name = code_name(source).split("/")
     for path in (
         SNIPPETS / part / f"{name}.py",
         EXERCISES / part / f"{name}.py",
         ROOT / "tests" / part / f"test_{name}.py",
     ):
-        assert path.exists(), f"{page} lacks {path.relative_to(ROOT)}"
+        assert path.exists(), f"{source} lacks {path.relative_to(ROOT)}"
 
 
 def test_every_module_and_every_exercise_has_its_page():
@@ -96,24 +96,24 @@ def test_a_region_left_open_or_defined_twice_is_found(tmp_path):
             regions(module)
 
 
-@pytest.mark.parametrize("page", markdown_pages())
-def test_every_python_block_is_executed_or_a_region(page):
-    for fence in fences(page):
-        where = f"{page}:{fence.line}"
+@pytest.mark.parametrize("source", markdown_pages())
+def test_every_python_block_is_executed_or_a_region(source):
+    for fence in fences(source):
+        where = f"{source}:{fence.line}"
         if fence.language in {"python", "py", "pycon", "pyodide"}:
             assert fence.language == "python", where
             assert fence.executed or fence.is_region, where
         if fence.executed:
             assert fence.language == "python", where
-            assert fence.option("session") == page.removesuffix(".md")
+            assert fence.option("session") == source.removesuffix(".md")
             assert "sep=" not in fence.body, f"{where}: print has no sep"
             assert max(map(len, fence.body.split("\n"))) <= 76, where
 
 
-@pytest.mark.parametrize("page", markdown_pages())
-def test_no_page_is_cut_short_by_a_fence_left_open(page):
-    ticks = re.findall(r"^ *```", text(page), re.MULTILINE)
-    assert len(ticks) == 2 * len(fences(page))
+@pytest.mark.parametrize("source", markdown_pages())
+def test_no_page_is_cut_short_by_a_fence_left_open(source):
+    ticks = re.findall(r"^ *```", text(source), re.MULTILINE)
+    assert len(ticks) == 2 * len(fences(source))
 
 
 def test_imports_follow_the_reading_order():
@@ -125,11 +125,11 @@ def test_imports_follow_the_reading_order():
                 assert code_name(page_of(file)) in allowed, (module, file)
 
 
-@pytest.mark.parametrize("page", study_pages())
-def test_blocks_import_only_what_was_read_before(page):
+@pytest.mark.parametrize("source", study_pages())
+def test_blocks_import_only_what_was_read_before(source):
     order = [code_name(other) for other in study_pages()]
-    allowed = order[: order.index(code_name(page)) + 1]
-    for fence in fences(page):
+    allowed = order[: order.index(code_name(source)) + 1]
+    for fence in fences(source):
         for node in ast.walk(
             ast.parse(fence.body if fence.executed else "")
         ):

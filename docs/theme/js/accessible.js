@@ -1,13 +1,13 @@
 /* Mend what the theme's scripts add: a landmark for each code block is noise
-   for screen readers, and a formula wider than the page must be reachable by
-   keyboard to be scrolled. */
+   for screen readers, and a formula or table wider than the page must be
+   reachable by keyboard to be scrolled. */
 function mend() {
   for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) {
     nav.setAttribute("role", "none");
   }
-  for (const formula of document.querySelectorAll("div.arithmatex")) {
-    formula.toggleAttribute("tabindex", false);
-    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+  for (const wide of document.querySelectorAll("div.arithmatex, .md-typeset__scrollwrap")) {
+    wide.toggleAttribute("tabindex", false);
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
   }
 }
 

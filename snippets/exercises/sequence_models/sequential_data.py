@@ -19,60 +19,11 @@ assert answer[1] == 275, f"parameters: expected 275, got {answer[1]}"
 
 
 # --8<-- [start:exercise_2_starter]
-import numpy as np
-
-
-def last_state(x, mask, W_x, W_h, b):
-    """The state after the last real step of each sequence."""
-    h = np.zeros((len(x), len(b)))
-    for t in range(x.shape[1]):
-        h = np.tanh(x[:, t] @ W_x.T + h @ W_h.T + b)
-    return h
-
-
+pair = ("abaca", "acaba")
 # --8<-- [end:exercise_2_starter]
 
 
 # --8<-- [start:exercise_2_solution]
-import numpy as np
-
-
-def last_state(x, mask, W_x, W_h, b):
-    """The state after the last real step of each sequence."""
-    h = np.zeros((len(x), len(b)))
-    for t in range(x.shape[1]):
-        new = np.tanh(x[:, t] @ W_x.T + h @ W_h.T + b)
-        h = np.where(mask[:, t, None], new, h)
-    return h
-
-
-# --8<-- [end:exercise_2_solution]
-
-
-# --8<-- [start:exercise_2_check]
-rng = np.random.default_rng(0)
-weights = [rng.normal(size=shape) for shape in [(3, 2), (3, 3), (3,)]]
-x = rng.normal(size=(3, 6, 2))
-lengths = np.array([4, 6, 1])
-mask = np.arange(6) < lengths[:, None]
-together = last_state(x, mask, *weights)
-for row, n in enumerate(lengths):
-    alone = last_state(
-        x[row : row + 1, :n], mask[row : row + 1, :n], *weights
-    )[0]
-    assert np.allclose(together[row], alone), (
-        f"row {row}, {n} steps: expected {alone.round(3)}, "
-        f"got {together[row].round(3)}"
-    )
-# --8<-- [end:exercise_2_check]
-
-
-# --8<-- [start:exercise_3_starter]
-pair = ("abaca", "acaba")
-# --8<-- [end:exercise_3_starter]
-
-
-# --8<-- [start:exercise_3_solution]
 from itertools import product
 
 
@@ -94,10 +45,10 @@ def shortest_pair(width):
 
 
 pair = shortest_pair(3)
-# --8<-- [end:exercise_3_solution]
+# --8<-- [end:exercise_2_solution]
 
 
-# --8<-- [start:exercise_3_check]
+# --8<-- [start:exercise_2_check]
 import numpy as np
 
 
@@ -121,4 +72,4 @@ for _ in range(5):
     assert apart < 1e-12, (
         f"expected equal means with width 3, got {apart:.3f} between them"
     )
-# --8<-- [end:exercise_3_check]
+# --8<-- [end:exercise_2_check]
