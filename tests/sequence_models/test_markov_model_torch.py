@@ -6,7 +6,7 @@ from snippets.datasets import LETTERS, alice_split, encode
 from snippets.sequence_models import markov_model as mm
 from snippets.sequence_models.markov_model_torch import Decoder, fit_table
 
-TRAIN, _ = alice_split()
+TRAIN, HELD_OUT = alice_split()
 
 
 def test_gradient_descent_finds_the_normalised_counts():
