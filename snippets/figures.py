@@ -201,13 +201,19 @@ def _scale(
 
 
 def _ticks(values: Vector, log: bool) -> list[float]:
-    """About five round numbers, or powers of ten, within the values."""
+    """About five round numbers within the values: on a log axis powers
+    of ten, or 1, 2 and 5 times them where there are few."""
     low, high = float(values.min()), float(values.max())
     if log:
         first, last = ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9)
         stride = max(1, ceil((last - first) / 5))
         powers = [10.0**power for power in range(first, last + 1, stride)]
-        return powers if len(powers) > 1 else [low, high]
+        if len(powers) > 2:
+            return powers
+        tens = [10.0**power for power in range(first - 1, last + 1)]
+        near = [m * ten for ten in tens for m in (1, 2, 5)]
+        inside = [tick for tick in near if low <= tick <= high]
+        return inside if len(inside) > 1 else [low, high]
     if high - low < 1e-300:  # equal, but for what no float can divide
         return [low]
     rough = (high - low) / 4
@@ -270,7 +276,7 @@ def _legend(names: list[str]) -> str:
             f'stroke-width="3" stroke-dasharray="{_dash(number)}"/>'
         )
         parts.append(_text(at + 25, 16, name, "start"))
-        at += 36 + 6.2 * len(name)
+        at += 38 + 6.8 * len(name)
     return "".join(parts)
 
 
