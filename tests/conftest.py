@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from tests.book import ROOT
 
-# Times vary between machines. In CI the examples are a function of the code.
+# Times vary between machines. In CI the same examples run every time.
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")

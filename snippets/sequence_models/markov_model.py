@@ -114,7 +114,7 @@ def dependence(
 
     Takes probabilities or counts. It is 0 exactly when before and
     following are independent for each value of now (Cover and Thomas
-    2006, section 2.5); rounding leaves about 1e-16 of either sign.
+    2006, sections 2.5 and 2.6); rounding leaves 1e-16 of either sign.
     """
     p = joint / joint.sum()
     given = p.sum(axis=(0, 2), keepdims=True)

@@ -30,7 +30,7 @@ def fit_table(
 
 # --8<-- [start:decoder]
 class Decoder(torch.nn.Module):
-    """A small causal Transformer with random weights (part four)."""
+    """A causal Transformer: random weights, no positions (part four)."""
 
     def __init__(self, vocab: int, d_model: int, n_heads: int) -> None:
         super().__init__()

@@ -11,6 +11,9 @@ ADDRESSES = [
     page.rsplit(".", 1)[0].removesuffix("index") + "/" for page in nav()
 ]
 OPEN_ALL = "for (d of document.querySelectorAll('details')) d.open = true"
+# The drawn half of a formula is hidden from screen readers, beside MathML,
+# and inherits its colours; its thousands of spans would take most time.
+CONTEXT = {"exclude": [[".katex-html"]]}
 SIGHTS = [("light", PHONE), ("dark", LAPTOP)]
 
 
@@ -47,7 +50,7 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
         page.evaluate(OPEN_ALL)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= size[0], f"{scheme}, {size}"
-        found = Axe().run(page)
+        found = Axe().run(page, context=CONTEXT)
         assert found.violations_count == 0, (
             f"{scheme}, {size}: {found.generate_report()}"
         )

@@ -75,16 +75,38 @@ def test_the_whole_past_loses_nothing_and_the_last_element_does():
 def test_the_probabilities_of_all_sequences_of_a_chain_sum_to_one(
     states, length, seed
 ):
-    """C06, with the numbers that a chain and a table need."""
+    """C06."""
     chain = random_chain(states, seed)
     total = sum(
         np.exp(mm.log_joint(chain, np.array(x)))
         for x in product(range(states), repeat=length)
     )
     assert total == pytest.approx(1, abs=1e-12)
-    free = chain.initial.size - 1 + chain.transition.size - states
-    assert free == states * (states - 1) + (states - 1)
-    assert free <= states ** max(length, 2) - 1  # those of a full table
+
+
+@pytest.mark.parametrize("states", [1, 2, 3])
+@pytest.mark.parametrize("length", [2, 3, 4])
+def test_chains_fill_as_many_dimensions_as_they_have_free_numbers(
+    states, length
+):
+    """C06: the rank of the joint's derivative by the rows' free entries."""
+    chain, step = random_chain(states, 0), 1e-4
+    rows = np.vstack([chain.initial, chain.transition])
+    words = [np.array(x) for x in product(range(states), repeat=length)]
+
+    def joint(rows: np.ndarray) -> np.ndarray:
+        moved = mm.make_chain(rows[0], rows[1:])
+        return np.exp([mm.log_joint(moved, x) for x in words])
+
+    slopes = [np.zeros(len(words))]
+    for row, entry in product(range(states + 1), range(states - 1)):
+        change = np.zeros_like(rows)
+        change[row, [entry, -1]] = step, -step  # the row still sums to 1
+        ends = joint(rows + change), joint(rows - change)
+        slopes.append((ends[0] - ends[1]) / (2 * step))
+    free = states * (states - 1) + (states - 1)
+    assert np.linalg.matrix_rank(np.array(slopes), tol=1e-6) == free
+    assert (free == states**length - 1) == (length == 2 or states == 1)
 
 
 def test_prefixes_with_the_same_last_token_differ_for_a_decoder_only():
