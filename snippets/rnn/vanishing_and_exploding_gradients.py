@@ -22,7 +22,7 @@ Arrays = Sequence[Float[np.ndarray, "..."]]
 # --8<-- [start:sigmoid]
 def sigmoid(a: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """1 / (1 + exp(-a)), as a tanh, which cannot overflow."""
-    return (1.0 + np.tanh(a / 2.0)) / 2.0
+    return np.asarray((1.0 + np.tanh(a / 2.0)) / 2.0)
 
 
 def tanh_twin(rnn: RNN) -> RNN:
