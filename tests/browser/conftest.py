@@ -8,6 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
+
+expect.set_options(timeout=30_000)  # the machine may be busy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run
