@@ -11,7 +11,7 @@ serve: .venv/ready ## build the book and serve it on http://127.0.0.1:8000
 	$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8000
 
 test: .venv/ready ## run every test, the built site in a browser included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 build: .venv/ready ## build the site into site/; any warning is an error
 	$(BIN)/python -m mkdocs build --strict

@@ -1,6 +1,8 @@
 """Which of the book's files a piece of Python needs."""
 
 import ast
+import hashlib
+import platform
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -54,3 +56,12 @@ def files_needed(modules: Iterable[str]) -> list[Path]:
     if ROOT / "hooks/claims.py" in seen:
         data.add(ROOT / "docs/claims.yml")
     return sorted(seen | data | {ROOT / "requirements.lock"})
+
+
+def fingerprint(modules: Iterable[str], text: str = "") -> str:
+    """A name that changes with the text, with anything that code with
+    these imports depends on, and with the version of Python."""
+    key = hashlib.sha256(f"{platform.python_version()}\n{text}".encode())
+    for path in files_needed(modules):
+        key.update(path.read_bytes())
+    return key.hexdigest()[:20]

@@ -8,9 +8,7 @@ that they import, has changed. Otherwise their recorded output is used, so
 that editing one page does not run the others.
 """
 
-import hashlib
 import json
-import platform
 import re
 from functools import partial
 from typing import Any
@@ -20,7 +18,7 @@ from markdown.extensions import Extension
 from markdown_exec import base_format, formatters
 from markdown_exec._internal.formatters.python import _run_python
 
-from hooks.code_graph import ROOT, files_needed, modules_of
+from hooks.code_graph import ROOT, fingerprint, modules_of
 
 CACHE = ROOT / ".cache/blocks"
 FENCE = re.compile(
@@ -34,10 +32,9 @@ class PageRun:
     """The blocks of one page: run and recorded, or recalled."""
 
     def __init__(self, text: str) -> None:
-        blocks = [match[0] for match in FENCE.finditer(text)]
-        bodies = [match["body"] for match in FENCE.finditer(text)]
+        blocks = list(FENCE.finditer(text))
         self.expected = len(blocks)
-        self.file = CACHE / f"{cache_key(blocks, bodies)}.json"
+        self.file = CACHE / f"{cache_key(blocks)}.json"
         self.recorded: list[list[str]] = []
         self.recalled: list[list[str]] = []
         if self.file.exists():
@@ -62,19 +59,15 @@ class PageRun:
         part.replace(self.file)
 
 
-def cache_key(blocks: list[str], bodies: list[str]) -> str:
+def cache_key(blocks: list[re.Match[str]]) -> str:
     """A name that changes with all that the blocks' output depends on."""
     modules: list[str] = []
-    for body in bodies:
+    for block in blocks:
         try:
-            modules += modules_of(body)
+            modules += modules_of(block["body"])
         except SyntaxError:
             continue  # the build will say so
-    key = hashlib.sha256("\n".join(blocks).encode())
-    key.update(platform.python_version().encode())
-    for path in files_needed(modules):
-        key.update(path.read_bytes())
-    return key.hexdigest()[:20]
+    return fingerprint(modules, "\n".join(block[0] for block in blocks))
 
 
 def run_expecting(code: str, expected: str, namespace: dict) -> None:

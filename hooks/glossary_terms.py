@@ -5,6 +5,7 @@ each `<dt>` there gets an anchor. The first occurrence of a term in a
 paragraph or list becomes an `<abbr>`, which the theme shows as a tooltip.
 """
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 SKIP = {"a", "abbr", "code", "pre", "dt", "h1", "h2", "h3", "h4", "figure"}
 
 
-def read_glossary(path: Path) -> dict[str, str]:
-    """Term to definition, in plain text."""
+@functools.cache
+def read_glossary(path: Path, changed_at: int) -> dict[str, str]:
+    """Term to definition, in plain text; read once for all blocks and
+    pages, and again when the file has changed."""
     text = path.read_text(encoding="utf-8")
     return {
         entry["term"]: plain(entry["definition"])
@@ -96,7 +99,8 @@ class GlossaryExtension(Extension):
         super().__init__(**kwargs)
 
     def extendMarkdown(self, md: Markdown) -> None:
-        terms = read_glossary(Path(self.getConfig("path")))
+        path = Path(self.getConfig("path"))
+        terms = read_glossary(path, path.stat().st_mtime_ns)
         md.treeprocessors.register(GlossaryTerms(md, terms), "terms", 8)
 
 

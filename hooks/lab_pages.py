@@ -8,8 +8,6 @@
 3. Each lab is published as a notebook beside its page.
 """
 
-import hashlib
-import platform
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from bs4 import BeautifulSoup, Tag
 from mkdocs.plugins import event_priority
 from mkdocs.structure.pages import Page
 
-from hooks.code_graph import ROOT, files_needed, imported_modules
+from hooks.code_graph import ROOT, fingerprint, imported_modules
 
 CACHE = ROOT / ".cache/labs"
 
@@ -32,10 +30,7 @@ def is_lab(page: Page) -> bool:
 
 def cache_dir(lab: Path) -> Path:
     """A folder whose name changes with all that the lab's result needs."""
-    key = hashlib.sha256(platform.python_version().encode())
-    for path in files_needed(imported_modules(lab)):
-        key.update(path.read_bytes())
-    return CACHE / f"{lab.stem}-{key.hexdigest()[:16]}"
+    return CACHE / f"{lab.stem}-{fingerprint(imported_modules(lab))}"
 
 
 @event_priority(100)  # before the plugin reads its settings for this page

@@ -1,4 +1,4 @@
-"""What tests share: the built site, and how they spread over workers."""
+"""What tests share: the settings of their examples, the built site."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.book import ROOT
@@ -16,20 +17,12 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker builds the site, first, while others test the code."""
-    needs_site = [item for item in items if "site" in item.fixturenames]
-    for item in needs_site:
-        item.add_marker(pytest.mark.xdist_group("site"))
-    items.sort(key=lambda item: item not in needs_site)
-
-
-def mkdocs_build(config: Path, site: Path) -> subprocess.CompletedProcess:
+def mkdocs_build(book: Path, site: Path) -> subprocess.CompletedProcess:
     """A strict build in a process of its own, as `make build` does it."""
     return subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict"]
-        + ["--config-file", str(config), "--site-dir", str(site)],
-        cwd=config.parent if (config.parent / "hooks").exists() else ROOT,
+        + ["--site-dir", str(site)],
+        cwd=book,
         env={**os.environ, "PYTHONPATH": ".", "NO_MKDOCS_2_WARNING": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -41,8 +34,16 @@ def mkdocs_build(config: Path, site: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the site, built strictly from the sources."""
-    folder = tmp_path_factory.mktemp("site")
-    build = mkdocs_build(ROOT / "mkdocs.yml", folder)
-    assert build.returncode == 0, build.stdout
+    """The folder of the site, built strictly from the sources.
+
+    The first worker that needs it builds it; the others wait for it.
+    """
+    run = tmp_path_factory.getbasetemp()
+    shared = run.parent if "PYTEST_XDIST_WORKER" in os.environ else run
+    folder, log = shared / "site", shared / "site.log"
+    with FileLock(shared / "site.lock"):
+        if not log.exists():
+            build = mkdocs_build(ROOT, folder)
+            log.write_text(f"{build.returncode}\n{build.stdout}")
+    assert log.read_text().startswith("0\n"), log.read_text()
     return folder

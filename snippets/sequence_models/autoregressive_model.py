@@ -65,6 +65,13 @@ def fit(series: Float[np.ndarray, " time"], order: int) -> Weights:
 
 
 # --8<-- [start:predict]
+def predict(
+    weights: Weights, rows: Float[np.ndarray, "windows order"]
+) -> Float[np.ndarray, " windows"]:
+    """The value after each window."""
+    return rows @ weights.w + weights.b
+
+
 def predict_next(
     weights: Weights, past: Float[np.ndarray, " time"]
 ) -> float:
@@ -79,7 +86,7 @@ def one_step(
     weights: Weights, series: Float[np.ndarray, " time"]
 ) -> Float[np.ndarray, " windows"]:
     """A prediction for each target of `windows`, from true values."""
-    return windows(series, len(weights.w))[0] @ weights.w + weights.b
+    return predict(weights, windows(series, len(weights.w))[0])
 
 
 def rmse(errors: Float[np.ndarray, "*shape"]) -> float:
@@ -147,8 +154,7 @@ def line(
     queries: Float[np.ndarray, "queries order"],
 ) -> Float[np.ndarray, " queries"]:
     """Least squares on the windows, applied to each query."""
-    weights = solve(rows, targets)
-    return queries @ weights.w + weights.b
+    return predict(solve(rows, targets), queries)
 
 
 def nearest(
@@ -204,7 +210,7 @@ def free_errors(
     rows = rows[first - order : len(series) - order - steps + 1]
     errors = np.empty((len(rows), steps))
     for step in range(steps):
-        predicted = rows @ weights.w + weights.b
+        predicted = predict(weights, rows)
         target = truth[first - order + step :][: len(rows)]
         errors[:, step] = predicted - target
         rows = np.column_stack([rows, predicted])[:, 1:]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Real
 
-from snippets.sequence_models.autoregressive_model import Weights
+from snippets.sequence_models.markov_model import require_distributions
 
 # --8<-- [start:run]
 State = Float[np.ndarray, " state"]
@@ -63,22 +63,6 @@ def smoothing_weights(a: float, steps: int) -> Float[np.ndarray, " steps"]:
 # --8<-- [end:smooth]
 
 
-def fit_readout(
-    h: Float[np.ndarray, "time state"], x: Real[np.ndarray, " time"]
-) -> Weights:
-    """The weights with the least sum of squared errors of h @ w + b."""
-    table = np.column_stack([h, np.ones(len(h))])
-    solution = np.linalg.lstsq(table, x)[0]
-    return Weights(solution[:-1], float(solution[-1]))
-
-
-def read_out(
-    weights: Weights, h: Float[np.ndarray, "time state"]
-) -> Float[np.ndarray, " time"]:
-    """The forecast that each state gives."""
-    return h @ weights.w + weights.b
-
-
 # --8<-- [start:hmm]
 class HMM(NamedTuple):
     """A hidden Markov model over states and symbols 0, 1, 2, ..."""
@@ -95,9 +79,7 @@ def make_hmm(
 ) -> HMM:
     """A model, or ValueError where a row is not a distribution."""
     model = HMM(initial, transition, emission)
-    for name, rows in model._asdict().items():
-        if (rows < 0).any() or not np.allclose(rows.sum(-1), 1):
-            raise ValueError(f"{name} must have rows >= 0 that sum to 1")
+    require_distributions(**model._asdict())
     return model
 
 

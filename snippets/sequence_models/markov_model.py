@@ -27,10 +27,16 @@ def make_chain(
     transition: Float[np.ndarray, "states states"],
 ) -> Chain:
     """A chain, or ValueError where a row is not a distribution."""
-    for name, rows in ("initial", initial), ("transition", transition):
+    chain = Chain(initial, transition)
+    require_distributions(**chain._asdict())
+    return chain
+
+
+def require_distributions(**tables: Float[np.ndarray, "..."]) -> None:
+    """ValueError with the table's name where a row is none."""
+    for name, rows in tables.items():
         if (rows < 0).any() or not np.allclose(rows.sum(-1), 1):
             raise ValueError(f"{name} must have rows >= 0 that sum to 1")
-    return Chain(initial, transition)
 
 
 # --8<-- [end:chain]

@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from snippets.sequence_models.autoregressive_model import fit, one_step
+from snippets.sequence_models.autoregressive_model import (
+    fit,
+    one_step,
+    predict,
+    solve,
+)
 from snippets.sequence_models.latent_autoregressive_model import (
     BUS,
     EVEN,
@@ -18,13 +23,11 @@ from snippets.sequence_models.latent_autoregressive_model import (
     advance,
     carry,
     every_word,
-    fit_readout,
     influence,
     log_likelihood,
     make_hmm,
     next_symbol,
     order_gap,
-    read_out,
     run,
     shift,
     smooth,
@@ -49,6 +52,12 @@ def random_hmm(seed: int, states: int, symbols: int) -> HMM:
     )
 
 
+def random_case(seed, states, symbols, time):
+    """A random model, and a sequence of its symbols."""
+    x = np.random.default_rng(seed).integers(0, symbols, size=time)
+    return random_hmm(seed, states, symbols), x
+
+
 def words(symbols: int, length: int) -> list[np.ndarray]:
     return [
         np.array(word, dtype=int)
@@ -69,7 +78,6 @@ def posterior(model: HMM, x: np.ndarray) -> np.ndarray:
 # The loop
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(0, 6), st.integers(1, 3))
 def test_a_state_depends_on_earlier_values_only(seed, time, size):
     rng = np.random.default_rng(seed)
@@ -94,21 +102,19 @@ def test_no_values_leave_the_start_alone():
     np.testing.assert_array_equal(h, [[1.0, 2.0]])
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(1, 4), st.integers(12, 20))
 def test_a_window_as_a_state_is_the_autoregressive_model(seed, order, time):
     x = np.random.default_rng(seed).normal(size=time)
     h = run(shift, np.zeros(order), x)[:-1]
-    weights = fit_readout(h[order:], x[order:])
+    weights = solve(h[order:], x[order:])
     np.testing.assert_allclose(
-        read_out(weights, h)[order:], one_step(fit(x, order), x), atol=1e-9
+        predict(weights, h)[order:], one_step(fit(x, order), x), atol=1e-9
     )
 
 
 # Exponential smoothing
 
 
-@settings(deadline=None)
 @given(seeds, shares, st.integers(1, 60))
 def test_smoothing_is_a_weighted_sum_of_the_whole_past(seed, a, time):
     rng = np.random.default_rng(seed)
@@ -119,7 +125,6 @@ def test_smoothing_is_a_weighted_sum_of_the_whole_past(seed, a, time):
     assert abs(h - unrolled) < 1e-12
 
 
-@settings(deadline=None)
 @given(shares, st.integers(0, 50))
 def test_smoothing_weights_and_the_start_share_a_weight_of_one(a, steps):
     total = smoothing_weights(a, steps).sum() + (1 - a) ** steps
@@ -143,17 +148,17 @@ def test_one_smoothed_number_fails_where_a_window_of_two_is_exact():
     tail = x[200:]
     for a in np.arange(1, 21) / 20:
         h = run(partial(smooth, a), np.zeros(1), x)[200:-1]
-        error = read_out(fit_readout(h, tail), h) - tail
+        error = predict(solve(h, tail), h) - tail
         assert np.sqrt(np.mean(error**2)) > 0.35
     h = run(shift, np.zeros(2), x)[200:-1]
-    error = read_out(fit_readout(h, tail), h) - tail
+    error = predict(solve(h, tail), h) - tail
     assert np.abs(error).max() < 1e-12
 
 
 # The hidden Markov model
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, st.integers(1, 3), st.integers(1, 3), st.integers(0, 4))
 def test_the_state_gives_the_probability_of_the_sum_over_all_paths(
     seed, states, symbols, time
@@ -177,21 +182,17 @@ def test_every_bus_sequence_up_to_length_six_agrees_with_all_paths():
             assert abs(gap) < 1e-15
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(1, 5), st.integers(1, 4), st.integers(1, 30))
 def test_beliefs_are_distributions(seed, states, symbols, time):
-    model = random_hmm(seed, states, symbols)
-    x = np.random.default_rng(seed).integers(0, symbols, size=time)
+    model, x = random_case(seed, states, symbols, time)
     h = run(partial(advance, model), model.initial, x)
     assert (h >= 0).all()
     np.testing.assert_allclose(h.sum(axis=1), 1, atol=1e-12)
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(1, 4), st.integers(1, 4), st.integers(1, 8))
 def test_advance_is_carry_divided_by_its_sum(seed, states, symbols, time):
-    model = random_hmm(seed, states, symbols)
-    x = np.random.default_rng(seed).integers(0, symbols, size=time)
+    model, x = random_case(seed, states, symbols, time)
     alpha = run(partial(carry, model), model.initial, x)
     h = run(partial(advance, model), model.initial, x)
     np.testing.assert_allclose(h, alpha / alpha.sum(1, keepdims=True))
@@ -270,7 +271,6 @@ def test_hidden_states_and_pairs_are_markov_but_observations_are_not():
         assert abs(next_symbol(BUS, x[:-1])[x[-1]] - told) < 1e-12
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(1, 3), st.integers(1, 3))
 def test_hidden_states_and_pairs_of_any_model_are_markov(seed, k, m):
     joint = three_steps(random_hmm(seed, k, m))
@@ -299,7 +299,7 @@ def test_the_bus_line_forgets_within_its_bound_and_never_completely():
     assert (gaps < 0.1 * np.log(6) * 0.8 ** np.arange(1, 13)).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_influence_is_the_largest_move_of_a_prediction(seed, k, m, lag):
     model = random_hmm(seed, k, m)
@@ -337,7 +337,6 @@ def test_one_bit_predicts_ones_in_pairs_like_the_whole_past():
     assert checked > 50
 
 
-@settings(deadline=None)
 @given(seeds, st.integers(1, 4), st.integers(1, 3))
 def test_past_and_future_have_a_matrix_of_limited_rank(seed, states, half):
     table = every_word(random_hmm(seed, states, 2), 2 * half).sum(axis=1)
@@ -353,11 +352,10 @@ def logs(model: HMM) -> list[torch.Tensor]:
     return [torch.tensor(table).log() for table in model]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, st.integers(1, 4), st.integers(1, 4), st.integers(0, 40))
 def test_log_space_gives_the_same_log_likelihood(seed, k, m, time):
-    model = random_hmm(seed, k, m)
-    x = np.random.default_rng(seed).integers(0, m, size=time)
+    model, x = random_case(seed, k, m, time)
     log_pi, log_A, log_B = logs(model)
     found = float(log_forward(log_pi, log_A, log_B.T[x]))
     assert abs(found - log_likelihood(model, x)) < 1e-10
@@ -369,11 +367,10 @@ def test_log_space_knows_what_is_impossible():
     assert log_forward(log_pi, log_A, log_B.T[x]) == -torch.inf
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, st.integers(1, 3), st.integers(1, 3), st.integers(1, 4))
 def test_the_gradient_of_the_scores_is_the_posterior(seed, k, m, time):
-    model = random_hmm(seed, k, m)
-    x = np.random.default_rng(seed).integers(0, m, size=time)
+    model, x = random_case(seed, k, m, time)
     log_pi, log_A, log_B = logs(model)
     scores = log_B.T[x].requires_grad_()
     log_forward(log_pi, log_A, scores).backward()

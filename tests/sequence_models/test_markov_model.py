@@ -70,7 +70,7 @@ def test_the_whole_past_loses_nothing_and_the_last_element_does():
     assert abs(mm.dependence(last)) < 1e-12
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(1, 3), st.integers(1, 6), SEEDS)
 def test_the_probabilities_of_all_sequences_of_a_chain_sum_to_one(
     states, length, seed

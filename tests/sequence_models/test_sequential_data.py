@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
@@ -22,7 +22,6 @@ from snippets.sequence_models.sequential_data import (
 
 SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
-SLOW_IS_FINE = settings(deadline=None)  # the machine may be busy
 
 
 def recurrent_weights(rng, features, hidden):
@@ -60,7 +59,6 @@ def test_one_recurrence_takes_sequences_of_every_length(time):
         np.testing.assert_allclose(shorter, states[:, : t + 1], atol=1e-12)
 
 
-@SLOW_IS_FINE
 @given(SMALL, st.integers(1, 9), SMALL, SMALL, SEEDS)
 def test_the_recurrence_is_the_librarys_on_copied_weights(
     batch, time, features, hidden, seed
@@ -106,7 +104,6 @@ def test_a_dense_layer_takes_one_length_and_a_kernel_takes_each():
                 dense(x, W, b)
 
 
-@SLOW_IS_FINE
 @given(SMALL, SMALL, SMALL, SMALL, SEEDS)
 def test_a_dense_layer_is_the_librarys_on_the_flattened_sequence(
     batch, time, features, out, seed
@@ -120,7 +117,6 @@ def test_a_dense_layer_is_the_librarys_on_the_flattened_sequence(
     np.testing.assert_allclose(dense(x, W, b), y.numpy(), atol=1e-10)
 
 
-@SLOW_IS_FINE
 @given(SMALL, st.integers(1, 12), SMALL, SMALL, SMALL, SMALL, SEEDS)
 def test_a_causal_convolution_is_conv1d_with_zeros_on_the_left(
     batch, time, features, out, width, dilation, seed
@@ -138,7 +134,6 @@ def test_a_causal_convolution_is_conv1d_with_zeros_on_the_left(
     )
 
 
-@SLOW_IS_FINE
 @given(st.integers(1, 8), SMALL, SMALL, SEEDS)
 def test_a_causal_convolution_is_one_dense_layer_on_each_window(
     time, features, width, seed
@@ -155,7 +150,6 @@ def test_a_causal_convolution_is_one_dense_layer_on_each_window(
     np.testing.assert_allclose(y, expected, atol=1e-12)
 
 
-@SLOW_IS_FINE
 @given(st.integers(0, 5), st.integers(1, 8), SMALL, SMALL, SEEDS)
 def test_a_later_pattern_gives_the_same_convolution_later(
     later, time, width, dilation, seed
@@ -171,7 +165,6 @@ def test_a_later_pattern_gives_the_same_convolution_later(
     np.testing.assert_array_equal(y_moved[:, :later], 0.0)
 
 
-@SLOW_IS_FINE
 @given(
     st.integers(1, 3),
     st.lists(st.integers(1, 4), min_size=1, max_size=3),
@@ -238,7 +231,6 @@ def test_windows_decide_the_mean_behind_a_deeper_stack_too():
 # Padding
 
 
-@SLOW_IS_FINE
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=5), SMALL, SEEDS)
 def test_the_mask_undoes_the_padding(lengths, features, seed):
     rng = np.random.default_rng(seed)
@@ -250,7 +242,6 @@ def test_the_mask_undoes_the_padding(lengths, features, seed):
         np.testing.assert_array_equal(row[real], sequence)
 
 
-@SLOW_IS_FINE
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), SMALL, SEEDS)
 def test_a_masked_mean_is_the_mean_of_each_sequence_alone(
     lengths, features, seed
@@ -263,7 +254,6 @@ def test_a_masked_mean_is_the_mean_of_each_sequence_alone(
     np.testing.assert_allclose(masked_mean(x, mask), expected, atol=1e-12)
 
 
-@SLOW_IS_FINE
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=5), SEEDS)
 def test_padding_on_the_right_leaves_causal_outputs_alone(lengths, seed):
     rng = np.random.default_rng(seed)

@@ -3,9 +3,7 @@
 import re
 
 import pytest
-import yaml
 
-from tests.book import ROOT, config
 from tests.conftest import mkdocs_build
 
 BLOCK = (
@@ -17,24 +15,17 @@ def block(code: str, option: str = "") -> str:
     return BLOCK.format(code=code, option=option)
 
 
-def build(tmp_path, page: str):
-    """Build a book of one page with the real book's settings."""
-    docs = tmp_path / "docs"
-    docs.mkdir()
-    (docs / "index.md").write_text(f"# Page\n\n{page}\n")
-    settings = config() | {"docs_dir": str(docs), "nav": ["index.md"]}
-    settings["hooks"] = [str(ROOT / hook) for hook in settings["hooks"]]
-    settings["theme"]["custom_dir"] = str(ROOT / "docs/theme")
-    del settings["watch"]
-    (tmp_path / "mkdocs.yml").write_text(yaml.safe_dump(settings))
-    return mkdocs_build(tmp_path / "mkdocs.yml", tmp_path / "site")
+def build(book, page: str):
+    """Build the small book with this as its start page."""
+    (book / "docs/en/index.md").write_text(f"# Page\n\n{page}\n")
+    return mkdocs_build(book, book / "site")
 
 
-def test_a_sound_page_builds(tmp_path):
+def test_a_sound_page_builds(small_book):
     page = "$x_1$\n\n" + block("1 / 0", ' raises="ZeroDivisionError"')
-    result = build(tmp_path, page)
+    result = build(small_book, page)
     assert result.returncode == 0, result.stdout
-    html = (tmp_path / "site/index.html").read_text()
+    html = (small_book / "site/index.html").read_text()
     assert "ZeroDivisionError: division by zero" in html
 
 
@@ -48,7 +39,7 @@ def test_a_sound_page_builds(tmp_path):
         ),
         (block("1 / 0", ' raises="ValueError"'), "ZeroDivisionError"),
         (block("import snippets.nothing"), "No module named"),
-        ('--8<-- "figures.py:no_such_region"', "no_such_region"),
+        ('--8<-- "datasets/__init__.py:no_such_region"', "no_such_region"),
         ('--8<-- "no_such_file.py:region"', "no_such_file.py"),
         (r"$\frac{1}$", "KaTeX refuses the formula"),
         ("[page](#nowhere)", "no such anchor"),
@@ -57,24 +48,21 @@ def test_a_sound_page_builds(tmp_path):
     ],
     ids=lambda value: value.split("\n")[0][:30],
 )
-def test_a_page_with_a_mistake_does_not(tmp_path, page, complaint):
-    result = build(tmp_path, page)
+def test_a_page_with_a_mistake_does_not(small_book, page, complaint):
+    result = build(small_book, page)
     assert result.returncode != 0
     assert complaint in result.stdout
 
 
 def test_blocks_run_again_when_what_they_import_changed(small_book):
     def printed() -> list[str]:
-        result = mkdocs_build(
-            small_book / "mkdocs.yml", small_book / "site"
-        )
+        result = build(small_book, block(code))
         assert result.returncode == 0, result.stdout
         html = (small_book / "site/index.html").read_text()
         return re.search(r"answer (\d) at (\d+)", html).groups()
 
     code = "import time\nfrom snippets.helper import answer\n"
     code += 'print(f"answer {answer()} at {time.time_ns()}")'
-    (small_book / "docs/en/index.md").write_text(f"# Page\n\n{block(code)}")
     first = printed()
     assert printed() == first  # recalled
     (small_book / "snippets/deeper.py").write_text("value = 2\n")

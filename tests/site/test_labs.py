@@ -27,7 +27,7 @@ def book(small_book):
 
 def run_of(book) -> tuple[str, str]:
     """Build the book; what the lab printed: its answer and its run."""
-    result = mkdocs_build(book / "mkdocs.yml", book / "site")
+    result = mkdocs_build(book, book / "site")
     assert result.returncode == 0, result.stdout
     html = (book / "site/labs/lab/index.html").read_text()
     return re.search(r"answer (\d+), run (\d+)", html).groups()
@@ -60,6 +60,6 @@ def test_a_lab_reruns_when_a_snippet_it_needs_changed_and_not_before(book):
 
 def test_a_lab_that_raises_breaks_the_build(book):
     (book / "docs/en/labs/lab.py").write_text("# %%\n1 / 0\n")
-    result = mkdocs_build(book / "mkdocs.yml", book / "site")
+    result = mkdocs_build(book, book / "site")
     assert result.returncode != 0
     assert "ZeroDivisionError" in result.stdout
