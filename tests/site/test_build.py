@@ -30,7 +30,7 @@ def test_a_sound_page_builds(small_book):
 
 
 @pytest.mark.parametrize(
-    "page, complaint",
+    "text, complaint",
     [
         (block("1 / 0"), "ZeroDivisionError"),
         (
@@ -48,8 +48,8 @@ def test_a_sound_page_builds(small_book):
     ],
     ids=lambda value: value.split("\n")[0][:30],
 )
-def test_a_page_with_a_mistake_does_not(small_book, page, complaint):
-    result = build(small_book, page)
+def test_a_page_with_a_mistake_does_not(small_book, text, complaint):
+    result = build(small_book, text)
     assert result.returncode != 0
     assert complaint in result.stdout
 

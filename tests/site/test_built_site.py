@@ -21,6 +21,11 @@ def soup(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
+@cache
+def anchors(path: Path) -> set[str]:
+    return {tag["id"] for tag in soup(path).find_all(id=True)}
+
+
 def pages(site: Path) -> list[Path]:
     found = sorted(site.rglob("*.html"))
     assert len(found) > len(markdown_pages())  # the labs and 404 too
@@ -55,8 +60,7 @@ def test_every_internal_link_and_anchor_leads_somewhere(site):
             if not target.is_file():
                 broken.append((base, tag["href"]))
             elif anchor and target.suffix == ".html":
-                ids = {tag["id"] for tag in soup(target).find_all(id=True)}
-                if unquote(anchor) not in ids:
+                if unquote(anchor) not in anchors(target):
                     broken.append((base, tag["href"]))
     assert not broken
 
