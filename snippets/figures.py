@@ -17,6 +17,9 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 12, 28, 42
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#aa5b92", "#8a6d00", "#666666")
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "1 4")
 
+LETTER = 6.8  # about the width of a letter
+ROW = 18  # the height of a row of the legend
+
 Vector = Real[np.ndarray, " _"]  # lines may differ in length
 Series = dict[str, tuple[Vector, Vector]]
 Scale = Callable[[float], float]
@@ -49,9 +52,10 @@ def lines(
         raise ValueError("series must hold at least one line")
     xs = np.concatenate([pair[0] for pair in series.values()])
     ys = np.concatenate([pair[1] for pair in series.values()])
-    to_x = _scale(xs, LEFT, WIDTH - RIGHT, log_x, "x")
     to_y = _scale(ys, HEIGHT - BOTTOM, TOP, log_y, "y")
-    parts = [_axes(xs, ys, to_x, to_y, log_x, log_y, x, y)]
+    left = _left(ys, log_y)
+    to_x = _scale(xs, left, WIDTH - RIGHT, log_x, "x")
+    parts = [_axes(xs, ys, to_x, to_y, left, log_x, log_y, x, y)]
     for number, (x_values, y_values) in enumerate(series.values()):
         if len(x_values) != len(y_values):
             raise ValueError("series must pair as many x as y values")
@@ -71,8 +75,7 @@ def lines(
                 f'fill="{_color(number)}"/>'
                 for a, b in path
             ]
-    parts.append(_legend(list(series)))
-    return _figure(parts, WIDTH, HEIGHT, alt, caption)
+    return _with_legend(parts, list(series), left, alt, caption)
 
 
 def bars(
@@ -88,25 +91,25 @@ def bars(
         raise ValueError("labels and series must not be empty")
     values = np.concatenate([np.zeros(1), *series.values()])
     to_y = _scale(values, HEIGHT - BOTTOM, TOP, False, "y")
-    parts = [_y_axis(values, to_y, False, y)]
-    group = (WIDTH - LEFT - RIGHT) / len(labels)
+    begin = _left(values, False)
+    parts = [_y_axis(values, to_y, begin, False, y)]
+    group = (WIDTH - begin - RIGHT) / len(labels)
     width = 0.8 * group / len(series)
     for number, heights in enumerate(series.values()):
         if len(heights) != len(labels):
             raise ValueError("series must have one value for each label")
         for place, value in enumerate(heights):
-            left = LEFT + group * (place + 0.1) + width * number
+            left = begin + group * (place + 0.1) + width * number
             top, foot = sorted((to_y(float(value)), to_y(0.0)))
             parts.append(
                 f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" '
                 f'height="{_n(foot - top)}" fill="{_color(number)}"/>'
             )
     for place, label in enumerate(labels):
-        middle = LEFT + group * (place + 0.5)
+        middle = begin + group * (place + 0.5)
         parts.append(_text(middle, HEIGHT - BOTTOM + 16, label))
-    if len(series) > 1:
-        parts.append(_legend(list(series)))
-    return _figure(parts, WIDTH, HEIGHT, alt, caption)
+    names = list(series) if len(series) > 1 else []
+    return _with_legend(parts, names, begin, alt, caption)
 
 
 def heatmap(
@@ -190,7 +193,8 @@ def _scale(
     low, high = float(values.min()), float(values.max())
     if log:
         low, high = log10(low), log10(high)
-    half = 0.0 if low < high else 0.5  # one value stands in the middle
+    # One value stands in the middle, even one that 0.5 does not change.
+    half = 0.0 if low < high else max(0.5, abs(low) / 2)
     low, high = low - half, high + half
 
     def place(value: float) -> float:
@@ -229,15 +233,25 @@ def _tick_name(value: float, log: bool) -> str:
     return f"{value:.4g}"
 
 
-def _y_axis(values: Vector, to_y: Scale, log: bool, name: str) -> str:
+def _left(values: Vector, log: bool) -> float:
+    """Where the plot begins: right of the y axis' name and numbers."""
+    longest = max(
+        len(_tick_name(tick, log)) for tick in _ticks(values, log)
+    )
+    return max(LEFT, 25 + LETTER * longest)
+
+
+def _y_axis(
+    values: Vector, to_y: Scale, left: float, log: bool, name: str
+) -> str:
     parts = []
     for tick in _ticks(values, log):
         y = to_y(tick)
         parts.append(
-            f'<path d="M{LEFT} {_n(y)}H{WIDTH - RIGHT}" '
+            f'<path d="M{_n(left)} {_n(y)}H{WIDTH - RIGHT}" '
             'stroke="currentColor" stroke-opacity="0.2"/>'
         )
-        parts.append(_text(LEFT - 6, y + 4, _tick_name(tick, log), "end"))
+        parts.append(_text(left - 6, y + 4, _tick_name(tick, log), "end"))
     middle = _n((TOP + HEIGHT - BOTTOM) / 2)
     parts.append(
         f'<text transform="translate(13 {middle}) rotate(-90)" '
@@ -251,33 +265,46 @@ def _axes(
     ys: Vector,
     to_x: Scale,
     to_y: Scale,
+    left: float,
     log_x: bool,
     log_y: bool,
     x: str,
     y: str,
 ) -> str:
     foot = HEIGHT - BOTTOM
-    parts = [_y_axis(ys, to_y, log_y, y)]
+    parts = [_y_axis(ys, to_y, left, log_y, y)]
     for tick in _ticks(xs, log_x):
         parts.append(_text(to_x(tick), foot + 16, _tick_name(tick, log_x)))
-    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x))
+    parts.append(_text((left + WIDTH - RIGHT) / 2, HEIGHT - 8, x))
     parts.append(
-        f'<path d="M{LEFT} {TOP}V{foot}H{WIDTH - RIGHT}" fill="none" '
+        f'<path d="M{_n(left)} {TOP}V{foot}H{WIDTH - RIGHT}" fill="none" '
         'stroke="currentColor" stroke-opacity="0.6"/>'
     )
     return "".join(parts)
 
 
-def _legend(names: list[str]) -> str:
-    parts, at = [], float(LEFT)
+def _with_legend(
+    parts: list[str],
+    names: list[str],
+    left: float,
+    alt: str,
+    caption: str,
+) -> Figure:
+    """The plot, and above it a legend of as many rows as it needs."""
+    legend, at, top = [], left, 12
     for number, name in enumerate(names):
-        parts.append(
-            f'<path d="M{_n(at)} 12h20" stroke="{_color(number)}" '
+        width = 25 + LETTER * len(name)
+        if at > left and at + width > WIDTH:
+            at, top = left, top + ROW
+        legend.append(
+            f'<path d="M{_n(at)} {top}h20" stroke="{_color(number)}" '
             f'stroke-width="3" stroke-dasharray="{_dash(number)}"/>'
         )
-        parts.append(_text(at + 25, 16, name, "start"))
-        at += 38 + 6.8 * len(name)
-    return "".join(parts)
+        legend.append(_text(at + 25, top + 4, name, "start"))
+        at += width + 13
+    if top > 12:
+        parts = [f'<g transform="translate(0 {top - 12})">', *parts, "</g>"]
+    return _figure(legend + parts, WIDTH, HEIGHT + top - 12, alt, caption)
 
 
 def _figure(

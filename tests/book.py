@@ -54,7 +54,7 @@ def front_matter(page: str) -> dict:
 
 def code_name(page: str) -> str:
     """`lstm/forget-gate.md` is `lstm/forget_gate` in code."""
-    return page.removesuffix(".md").replace("-", "_")
+    return page.rsplit(".", 1)[0].replace("-", "_")
 
 
 class Fence(NamedTuple):
@@ -121,7 +121,7 @@ def regions(path: Path) -> dict[str, tuple[int, str]]:
 
 
 def modules() -> list[Path]:
-    """The modules of the study pages, with their PyTorch twins."""
+    """The modules of the pages, with their PyTorch twins."""
     return sorted(
         path
         for path in SNIPPETS.glob("*/*.py")

@@ -1,3 +1,4 @@
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -90,6 +91,55 @@ def test_ticks_are_round_numbers_within_the_values():
     assert {"0", "2", "4", "6", "8"} <= set(
         texts(lines({"a": (x, x)}, x="", y="", alt="b"))
     )
+
+
+def widths(figure):
+    """Where each text that is not turned begins and ends, about."""
+    for text in svg_of(figure).iterfind(".//{*}text[@x]"):
+        wide = 6.8 * len("".join(text.itertext()))
+        shift = {"start": 0, "middle": wide / 2, "end": wide}
+        start = float(text.get("x")) - shift[text.get("text-anchor")]
+        yield text, start, start + wide
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=40), max_size=6))
+def test_a_long_legend_goes_on_in_another_row(names):
+    two = {name: TWO for name in ("first", *names)}
+    series = {name: (TWO, TWO) for name in two}
+    for figure in (
+        lines(series, x="x", y="y", alt="b"),
+        bars(["k", "l"], {**two, "last": TWO}, y="y", alt="b"),
+    ):
+        rows = {}
+        for text, start, end in widths(figure):
+            assert 0 <= start <= end <= WIDTH + 12
+            if text.get("text-anchor") == "start":
+                rows.setdefault(text.get("y"), []).append((start, end))
+        for row in rows.values():
+            for (_, end), (start, _) in itertools.pairwise(row):
+                assert end < start
+        tall = float(svg_of(figure).get("viewBox").split()[3])
+        assert tall == HEIGHT + 18 * (len(rows) - 1)
+        moved = svg_of(figure).find("{*}g")
+        assert (moved is None) == (len(rows) == 1)
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+@given(scale=st.integers(-12, 12), values=vectors)
+def test_numbers_leave_room_for_the_name_of_their_axis(
+    log_y, scale, values
+):
+    values = 10.0**scale * (np.abs(values) + 1.0 if log_y else values)
+    steps = np.arange(len(values))
+    figure = lines(
+        {"a": (steps, values)}, x="x", y="y", alt="b", log_y=log_y
+    )
+    numbers = [
+        start for text, start, _ in widths(figure)
+        if text.get("text-anchor") == "end"
+    ]  # fmt: skip
+    assert numbers
+    assert min(numbers) >= 18  # the turned name ends near 17
 
 
 def test_bars_are_as_tall_as_their_values():

@@ -33,9 +33,10 @@ SHARED |= {SNIPPETS / "datasets/__init__.py"}
 LONGEST_FILE = 400
 
 
-def page_of(module: Path) -> str:
+def module_name(module: Path) -> str:
+    """The code name of the page that a module belongs to."""
     name = module.with_suffix("").relative_to(SNIPPETS).as_posix()
-    return name.removesuffix("_torch").replace("_", "-") + ".md"
+    return name.removesuffix("_torch")
 
 
 @pytest.mark.parametrize("source", study_pages())
@@ -49,14 +50,22 @@ def test_every_study_page_has_its_module_tests_and_exercises(source):
         assert path.exists(), f"{source} lacks {path.relative_to(ROOT)}"
 
 
-def test_every_module_and_every_exercise_has_its_page():
-    exercises = [
-        SNIPPETS / path.relative_to(EXERCISES)
-        for path in EXERCISES.glob("*/*.py")
-        if path.name != "__init__.py"
-    ]
-    for path in modules() + exercises:
-        assert page_of(path) in study_pages(), path
+def test_every_module_has_its_page_and_its_tests():
+    pages = [code_name(page) for page in nav()]
+    for path in modules():
+        name = module_name(path)
+        assert name in pages, path
+        part, module = name.split("/")
+        assert (ROOT / "tests" / part / f"test_{module}.py").exists(), path
+
+
+def test_every_file_of_exercises_has_its_study_page():
+    pages = [code_name(page) for page in study_pages()]
+    for path in EXERCISES.glob("*/*.py"):
+        if path.name != "__init__.py":
+            assert (
+                module_name(SNIPPETS / path.relative_to(EXERCISES)) in pages
+            )
 
 
 def test_the_nav_has_every_page_once():
@@ -117,17 +126,17 @@ def test_no_page_is_cut_short_by_a_fence_left_open(source):
 
 
 def test_imports_follow_the_reading_order():
-    order = [code_name(page) for page in study_pages()]
+    order = [code_name(page) for page in nav()]
     for module in modules():
-        allowed = order[: order.index(code_name(page_of(module))) + 1]
+        allowed = order[: order.index(module_name(module)) + 1]
         for file in direct_imports(module) - SHARED:
             if file.name != "__init__.py":
-                assert code_name(page_of(file)) in allowed, (module, file)
+                assert module_name(file) in allowed, (module, file)
 
 
-@pytest.mark.parametrize("source", study_pages())
+@pytest.mark.parametrize("source", markdown_pages())
 def test_blocks_import_only_what_was_read_before(source):
-    order = [code_name(other) for other in study_pages()]
+    order = [code_name(other) for other in nav()]
     allowed = order[: order.index(code_name(source)) + 1]
     for fence in fences(source):
         for node in ast.walk(
@@ -136,7 +145,7 @@ def test_blocks_import_only_what_was_read_before(source):
             if isinstance(node, ast.ImportFrom) and node.module:
                 file = book_file(node.module)
                 if file and file not in SHARED:
-                    assert code_name(page_of(file)) in allowed, fence.line
+                    assert module_name(file) in allowed, fence.line
 
 
 def test_numpy_modules_and_their_exercises_do_not_import_torch():
