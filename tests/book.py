@@ -125,5 +125,6 @@ def modules() -> list[Path]:
     return sorted(
         path
         for path in SNIPPETS.glob("*/*.py")
-        if path.name != "__init__.py" and path.parent != EXERCISES
+        if path.name != "__init__.py"
+        and path.parent.name not in {"exercises", "datasets"}
     )
