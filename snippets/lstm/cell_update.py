@@ -1,7 +1,7 @@
-"""The cell update: what is kept and what is written add up to the memory.
+"""The cell update: what is kept and what is written, added.
 
 Sources: Hochreiter and Schmidhuber (1997), section 4; Gers, Schmidhuber and
-Cummins (2000) for the forget gate; Levy and others (2018) for the memory as
+Cummins (2000) for the forget gate; Levy and others (2018) for the state as
 a weighted sum.
 """
 
@@ -27,23 +27,6 @@ def update(
 
 
 # --8<-- [end:update]
-
-
-# --8<-- [start:memory]
-def memory(
-    f: Float[np.ndarray, "batch time hidden"],
-    i: Float[np.ndarray, "batch time hidden"],
-    c_new: Float[np.ndarray, "batch time hidden"],
-    c: Float[np.ndarray, "batch hidden"],
-) -> Float[np.ndarray, "batch time hidden"]:
-    """Every cell state, from `c` onward, for gates that are given."""
-    states = np.empty_like(c_new)
-    for t in range(c_new.shape[1]):
-        c = states[:, t] = update(f[:, t], c, i[:, t], c_new[:, t])
-    return states
-
-
-# --8<-- [end:memory]
 
 
 # --8<-- [start:shares]

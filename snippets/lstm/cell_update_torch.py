@@ -1,4 +1,4 @@
-"""Gradients along the memory, by autograd."""
+"""How the cell state moves with an earlier one, by autograd."""
 
 import numpy as np
 import torch
@@ -25,11 +25,11 @@ def reach(
     cell = to_cell(lstm).requires_grad_(False)
     inputs = torch.tensor(x).expand(n, -1, -1)
     first = torch.tensor(c).repeat(n, 1).requires_grad_()
-    state, memory = torch.tensor(h).repeat(n, 1), first
+    h_t, c_t = torch.tensor(h).repeat(n, 1), first
     for x_t in inputs.unbind(dim=1):
-        read = state.detach() if held else state
-        state, memory = cell(x_t, (read, memory))
-    memory.diagonal().sum().backward()
+        read = h_t.detach() if held else h_t
+        h_t, c_t = cell(x_t, (read, c_t))
+    c_t.diagonal().sum().backward()
     assert first.grad is not None
     return first.grad.numpy()
 

@@ -75,16 +75,22 @@ def along(
 def time_scale(
     f: Float[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
-    """1 / (1 - f), in steps; for f = sigmoid(b) it is 1 + exp(b)."""
+    """1 / (1 - f), in steps; for f = sigmoid(b) it is 1 + exp(b).
+
+    Raises ValueError for a gate below 0, at 1 or above.
+    """
     if not ((f >= 0.0) & (f < 1.0)).all():
         raise ValueError("f must be at least 0 and below 1")
-    return 1.0 / (1.0 - f)
+    return np.asarray(1.0 / (1.0 - f))
 
 
 def bias_for(
     steps: Float[np.ndarray, "*shape"],
 ) -> Float[np.ndarray, "*shape"]:
-    """The bias at which the time scale is `steps`, which is above 1."""
+    """The bias at which the time scale is `steps`.
+
+    Raises ValueError for a time scale of 1 step or less.
+    """
     if not (steps > 1.0).all():
         raise ValueError("steps must be above 1")
     return np.asarray(np.log(steps - 1.0))
@@ -97,15 +103,20 @@ def bias_for(
 def share(
     bias: Float[np.ndarray, "*shape"], lag: int
 ) -> Float[np.ndarray, "*shape"]:
-    """What is left after `lag` steps with the gate at sigmoid(bias)."""
-    return sigmoid(bias) ** lag
+    """What is left after `lag` steps with the gate at sigmoid(bias).
+
+    Raises ValueError for a negative lag.
+    """
+    if lag < 0:
+        raise ValueError(f"lag must be at least 0, got {lag}")
+    return np.asarray(sigmoid(bias) ** lag)
 
 
 def share_slope(
     bias: Float[np.ndarray, "*shape"], lag: int
 ) -> Float[np.ndarray, "*shape"]:
-    """How fast that share grows with the bias: T (1 - f) f^T."""
-    return lag * sigmoid(-bias) * share(bias, lag)
+    """How fast that share grows with the bias: lag (1 - f) f^lag."""
+    return np.asarray(lag * (1.0 - sigmoid(bias)) * share(bias, lag))
 
 
 # --8<-- [end:share]

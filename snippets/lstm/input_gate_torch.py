@@ -28,10 +28,10 @@ def gradients(
 
 
 # --8<-- [start:adam_steps_to_open]
-def adam_steps_to_open(start: float, lr: float = 0.1) -> int:
-    """Like `steps_to_open`, with Adam."""
+def adam_steps_to_open(start: float) -> int:
+    """Like `steps_to_open`, with Adam and the learning rate 0.1."""
     bias = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
-    optimizer = torch.optim.Adam([bias], lr=lr)
+    optimizer = torch.optim.Adam([bias], lr=0.1)
     steps = 0
     while bias.item() <= 0.0:
         optimizer.zero_grad()

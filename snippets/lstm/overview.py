@@ -11,14 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-
-# --8<-- [start:sigmoid]
-def sigmoid(a: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Squash every element into (0, 1); the tanh form cannot overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * a))
-
-
-# --8<-- [end:sigmoid]
+from snippets.rnn.vanishing_and_exploding_gradients import sigmoid
 
 
 # --8<-- [start:weights]

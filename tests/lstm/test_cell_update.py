@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
 from snippets.lstm.cell_update import (
-    memory,
     record,
     shares,
     through_hidden,
@@ -18,30 +17,23 @@ from snippets.lstm.forget_gate_torch import to_cell
 from snippets.lstm.input_gate import candidate, input_gate
 from snippets.lstm.overview import (
     EXAMPLE,
-    LSTM,
-    Gate,
     c_last,
     h_last,
     x_t,
 )
 from snippets.rnn.vanishing_and_exploding_gradients import carry
+from tests.lstm.weights import random_lstm
 
 SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def drawn(rng, features, hidden):
-    """Weights large enough that no gate stands near one half."""
-    return LSTM(
-        *(
-            Gate(
-                rng.normal(size=(hidden, features)),
-                rng.normal(size=(hidden, hidden)),
-                rng.normal(size=hidden),
-            )
-            for _ in range(4)
-        )
-    )
+def run_updates(f, i, c_new, c):
+    """Every cell state, from `c` onward, for gates that are given."""
+    states = np.empty_like(c_new)
+    for t in range(c_new.shape[1]):
+        c = states[:, t] = update(f[:, t], c, i[:, t], c_new[:, t])
+    return states
 
 
 def given_gates(rng, batch, time, hidden):
@@ -86,7 +78,7 @@ def test_the_sum_is_the_librarys_cell_state_and_its_path_the_gates(
     batch, time, features, hidden, seed
 ):
     rng = np.random.default_rng(seed)
-    lstm = drawn(rng, features, hidden)
+    lstm = random_lstm(rng, features, hidden)
     x = rng.normal(size=(batch, time, features))
     h = rng.uniform(-1, 1, size=(batch, hidden))
     c = 3 * rng.normal(size=(batch, hidden))
@@ -122,7 +114,7 @@ def test_the_running_example_by_hand():
 
 def corner(f, i, steps, c_new=0.5, c_0=5.0):
     gates = (np.full((1, steps, 1), float(v)) for v in (f, i, c_new))
-    return memory(*gates, np.array([[float(c_0)]]))[0, :, 0]
+    return run_updates(*gates, np.array([[float(c_0)]]))[0, :, 0]
 
 
 def test_the_four_corners_copy_count_overwrite_and_erase_exactly():
@@ -141,7 +133,7 @@ def test_no_cell_state_leaves_the_bound_and_the_worst_case_meets_it(
     f, i, c_new, c = given_gates(rng, 2, steps, 3)
     powers = most ** np.arange(steps + 1.0)
     sums, largest = np.cumsum(powers[:-1]), np.abs(i * c_new).max()
-    found = np.abs(memory(most * f, i, c_new, c))
+    found = np.abs(run_updates(most * f, i, c_new, c))
     bound = powers[1:] * np.abs(c).max() + sums * largest
     assert (found <= bound[None, :, None] + 1e-12).all()
     np.testing.assert_allclose(corner(most, 1, steps, 1, 0), sums)
@@ -150,7 +142,7 @@ def test_no_cell_state_leaves_the_bound_and_the_worst_case_meets_it(
 def test_coupled_gates_stay_between_the_old_number_and_the_candidate():
     f, _, c_new, c = given_gates(np.random.default_rng(0), 3, 200, 4)
     c = np.clip(c, -1, 1)
-    assert np.abs(memory(f, 1 - f, c_new, c)).max() <= 1.0
+    assert np.abs(run_updates(f, 1 - f, c_new, c)).max() <= 1.0
 
 
 # The memory as a weighted sum
@@ -165,7 +157,7 @@ def test_the_shares_add_up_to_the_state_of_the_loop(
     )
     found = shares(f, i, c_new, c)
     assert found.shape == (batch, time + 1, hidden)
-    states = memory(f, i, c_new, c)
+    states = run_updates(f, i, c_new, c)
     last = states[:, -1] if time else c
     np.testing.assert_allclose(found.sum(axis=1), last, atol=1e-12)
     np.testing.assert_allclose(states, carry(f, i * c_new, c), atol=1e-12)
@@ -180,7 +172,7 @@ def test_a_share_is_what_is_missing_when_the_step_writes_nothing(
     step = int(rng.integers(time))
     shut = i.copy()
     shut[:, step] = 0.0
-    missing = memory(f, i, c_new, c) - memory(f, shut, c_new, c)
+    missing = run_updates(f, i, c_new, c) - run_updates(f, shut, c_new, c)
     found = shares(f, i, c_new, c)[:, step + 1]
     np.testing.assert_allclose(missing[:, -1], found, atol=1e-12)
 
@@ -197,7 +189,10 @@ def test_one_step_moves_with_c_along_the_path_and_through_h(
     features, hidden, seed
 ):
     rng = np.random.default_rng(seed)
-    lstm, x = drawn(rng, features, hidden), rng.normal(size=(1, features))
+    lstm, x = (
+        random_lstm(rng, features, hidden),
+        rng.normal(size=(1, features)),
+    )
     c, o = rng.normal(size=(1, hidden)), rng.uniform(size=(1, hidden))
     cell = to_cell(lstm)
 
@@ -217,7 +212,7 @@ def test_the_reach_in_full_is_that_of_the_librarys_cell(
     time, features, hidden, seed
 ):
     rng = np.random.default_rng(seed)
-    lstm = drawn(rng, features, hidden)
+    lstm = random_lstm(rng, features, hidden)
     x = rng.normal(size=(1, time, features))
     h, c = rng.uniform(-1, 1, size=(2, 1, hidden))
     cell = to_cell(lstm)
@@ -235,7 +230,7 @@ def test_the_reach_in_full_is_that_of_the_librarys_cell(
 
 def test_through_hidden_keeps_the_sequences_of_a_batch_apart():
     rng = np.random.default_rng(0)
-    lstm, x = drawn(rng, 2, 3), rng.normal(size=(4, 2))
+    lstm, x = random_lstm(rng, 2, 3), rng.normal(size=(4, 2))
     h, c = rng.uniform(-1, 1, size=(2, 4, 3))
     found = through_hidden(lstm, x, h, c)
     for n in range(4):
@@ -251,8 +246,6 @@ def test_a_huge_memory_and_a_sequence_of_no_steps_are_fine():
     ones = np.ones((1, 2))
     huge = update(ones, 1e300 * ones, ones, -ones)
     np.testing.assert_array_equal(huge, 1e300)
-    nothing = np.zeros((1, 0, 2))
-    assert memory(nothing, nothing, nothing, ones).shape == (1, 0, 2)
     empty = record(EXAMPLE, np.zeros((1, 0, 1)), h_last, c_last)
     assert [array.shape for array in empty] == [(1, 0, 2)] * 4
 
@@ -261,7 +254,5 @@ def test_arrays_that_do_not_fit_are_refused_by_name():
     ones = np.ones((1, 2))
     with pytest.raises(TypeCheckError, match="'c_new'"):
         update(ones, ones, ones, np.ones((1, 3)))
-    with pytest.raises(TypeCheckError, match="'i'"):
-        memory(np.ones((1, 5, 2)), np.ones((1, 4, 2)), ones[None], ones)
     with pytest.raises(TypeCheckError, match="'c'"):
         shares(*np.ones((3, 1, 5, 2)), np.ones((2, 2)))

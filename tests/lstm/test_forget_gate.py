@@ -23,7 +23,6 @@ from snippets.lstm.forget_gate_torch import (
 )
 from snippets.lstm.overview import (
     EXAMPLE,
-    LSTM,
     Gate,
     c_last,
     h_last,
@@ -31,8 +30,10 @@ from snippets.lstm.overview import (
     x_t,
 )
 from snippets.rnn.vanishing_and_exploding_gradients import carry
+from tests.lstm.weights import random_gate, random_lstm
 
 SMALL = st.integers(1, 5)
+SEEDS = st.integers(0, 2**32 - 1)
 
 
 @pytest.fixture(autouse=True)
@@ -44,20 +45,9 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-SEEDS = st.integers(0, 2**32 - 1)
-
-
-def random_gate(rng, features, hidden):
-    return Gate(
-        rng.normal(size=(hidden, features)),
-        rng.normal(size=(hidden, hidden)),
-        rng.normal(size=hidden),
-    )
-
-
 def drawn(seed, batch, features, hidden):
     rng = np.random.default_rng(seed)
-    lstm = LSTM(*(random_gate(rng, features, hidden) for _ in range(4)))
+    lstm = random_lstm(rng, features, hidden)
     sizes = (features, hidden, hidden)
     return lstm, *(rng.normal(size=(batch, size)) for size in sizes)
 
@@ -249,6 +239,21 @@ def test_wrong_values_are_refused_by_name():
     for steps in (1.0, 0.0, np.nan):
         with pytest.raises(ValueError, match="steps must be"):
             bias_for(np.array([2.0, steps]))
+    with pytest.raises(ValueError, match="lag must be"):
+        share(np.zeros(1), -1)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_the_shape_of_what_is_asked_is_the_shape_of_the_answer(shape):
+    f, bias = np.full(shape, 0.5), np.zeros(shape)
+    for found, expected in (
+        (time_scale(f), 2.0),
+        (bias_for(np.full(shape, 2.0)), 0.0),
+        (share(bias, 3), 0.125),
+        (share_slope(bias, 3), 0.1875),
+    ):
+        assert found.shape == shape
+        np.testing.assert_allclose(found, expected)
 
 
 # PyTorch's first values

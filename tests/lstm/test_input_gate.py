@@ -18,7 +18,8 @@ from snippets.lstm.input_gate import (
     write,
 )
 from snippets.lstm.input_gate_torch import adam_steps_to_open, gradients
-from snippets.lstm.overview import EXAMPLE, LSTM, Gate, h_last, sigmoid, x_t
+from snippets.lstm.overview import EXAMPLE, Gate, h_last, sigmoid, x_t
+from tests.lstm.weights import random_lstm
 
 SMALL = st.integers(1, 5)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -26,16 +27,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def drawn(seed, batch, features, hidden):
     rng = np.random.default_rng(seed)
-    lstm = LSTM(
-        *(
-            Gate(
-                rng.normal(size=(hidden, features)),
-                rng.normal(size=(hidden, hidden)),
-                rng.normal(size=hidden),
-            )
-            for _ in range(4)
-        )
-    )
+    lstm = random_lstm(rng, features, hidden)
     sizes = (features, hidden, hidden)
     return lstm, *(rng.normal(size=(batch, size)) for size in sizes)
 

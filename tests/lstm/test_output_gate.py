@@ -18,35 +18,26 @@ from snippets.lstm.output_gate import (
 )
 from snippets.lstm.overview import (
     EXAMPLE,
-    LSTM,
-    Gate,
     c_last,
     h_last,
     x_t,
 )
+from tests.lstm.weights import random_lstm
 
 SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def drawn(rng, features, hidden):
-    return LSTM(
-        *(
-            Gate(
-                rng.normal(size=(hidden, features)),
-                rng.normal(size=(hidden, hidden)),
-                rng.normal(size=hidden),
-            )
-            for _ in range(4)
-        )
-    )
 
 
 def case(seed, batch, time, features, hidden):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(batch, time, features))
     h = rng.uniform(-1, 1, size=(batch, hidden))
-    return drawn(rng, features, hidden), x, h, 3 * rng.normal(size=h.shape)
+    return (
+        random_lstm(rng, features, hidden),
+        x,
+        h,
+        3 * rng.normal(size=h.shape),
+    )
 
 
 def one_step(lstm, x, h, c):
@@ -140,7 +131,7 @@ def test_the_store_keeps_what_it_hides_and_says_it_when_asked(time, seed):
 
 def test_while_the_gate_is_shut_the_next_gates_do_not_know_the_memory():
     x = flagged(np.zeros(4), [], [])
-    weights = drawn(np.random.default_rng(0), 3, 1)
+    weights = random_lstm(np.random.default_rng(0), 3, 1)
     shut = weights.output._replace(b=np.array([-800.0]))
     lstm = weights._replace(output=shut)
     h = np.zeros((1, 1))
