@@ -5,14 +5,15 @@ Encoder-Decoder for Statistical Machine Translation", section 2.3. The
 layout of the weights is that of `torch.nn.GRU`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from snippets.lstm.cell_update import update
-from snippets.lstm.overview import EXAMPLE, Gate, affine, sigmoid
+from snippets.lstm.overview import EXAMPLE, Gate, affine, check, sigmoid
+from snippets.lstm.whole_lstm import check_sizes
 
 
 # --8<-- [start:weights]
@@ -58,6 +59,17 @@ def update_gate(
 # --8<-- [end:gates]
 
 
+def check_candidate(
+    weights: Candidate,
+    x: Float[np.ndarray, "batch features"],
+    h: Float[np.ndarray, "batch hidden"],
+) -> None:
+    """ValueError unless the weights fit each other, x and h."""
+    W_x, W_h, b_x, b_h = weights
+    for b in b_x, b_h:
+        check(Gate(W_x, W_h, b), x, h)
+
+
 # --8<-- [start:forms]
 def before(
     weights: Candidate,
@@ -66,6 +78,7 @@ def before(
     h: Float[np.ndarray, "batch hidden"],
 ) -> Float[np.ndarray, "batch hidden"]:
     """The candidate of Cho et al.: `r` scales what can be read."""
+    check_candidate(weights, x, h)
     a = x @ weights.W_x.T + weights.b_x
     return np.tanh(a + (r * h) @ weights.W_h.T + weights.b_h)
 
@@ -77,6 +90,7 @@ def after(
     h: Float[np.ndarray, "batch hidden"],
 ) -> Float[np.ndarray, "batch hidden"]:
     """The candidate of PyTorch: `r` scales what has been read, and b_h."""
+    check_candidate(weights, x, h)
     a = x @ weights.W_x.T + weights.b_x
     return np.tanh(a + r * (h @ weights.W_h.T + weights.b_h))
 
@@ -129,37 +143,6 @@ def run(
 # --8<-- [end:run]
 
 
-def stack(
-    layers: Sequence[Sequence[GRU]],
-    x: Float[np.ndarray, "batch time features"],
-    h: Float[np.ndarray, "rows batch hidden"],
-    mask: Bool[np.ndarray, "batch time"],
-) -> tuple[
-    Float[np.ndarray, "batch time out"],
-    Float[np.ndarray, "rows batch hidden"],
-]:
-    """Layers of one direction, or two, as in `torch.nn.GRU`.
-
-    `h` has a row for each layer and direction. The second direction reads
-    from the end, and so meets the padding first and keeps its own start.
-    """
-    rows = sum(map(len, layers))
-    if not rows == len(h) > 0:
-        raise ValueError(f"h must have a row for each layer and direction, "
-                         f"at least 1: {rows}, got {len(h)}")  # fmt: skip
-    last: list[np.ndarray] = []
-    for directions in layers:
-        outputs = []
-        for gru, way in zip(directions, (1, -1), strict=False):
-            states, end = run(
-                gru, x[:, ::way], h[len(last)], mask=mask[:, ::way]
-            )
-            outputs.append(states[:, ::way] * mask[:, :, None])
-            last.append(end)
-        x = np.concatenate(outputs, axis=2)
-    return x, np.stack(last)
-
-
 # --8<-- [start:held]
 def held(gate: Gate, value: float) -> Gate:
     """A gate of the same shape, held at `value`: 0 is shut, 1 is open."""
@@ -173,10 +156,14 @@ def held(gate: Gate, value: float) -> Gate:
 # --8<-- [end:held]
 
 
+# --8<-- [start:flipped]
 def flipped(gru: GRU) -> GRU:
     """The same but for the update gate, which is 1 - z instead of z."""
     negated = Gate(*(-weights for weights in gru.update))
     return gru._replace(update=negated)
+
+
+# --8<-- [end:flipped]
 
 
 # --8<-- [start:jacobian]
@@ -218,9 +205,7 @@ def initial(features: int, hidden: int, rng: np.random.Generator) -> GRU:
 
     The two biases of a gate are added; those of the candidate are not.
     """
-    if features < 1 or hidden < 1:
-        raise ValueError(f"features and hidden must be at least 1, "
-                         f"got {features} and {hidden}")  # fmt: skip
+    check_sizes(features=features, hidden=hidden)
     k = 1 / np.sqrt(hidden)
     W_x = rng.uniform(-k, k, (3, hidden, features))
     W_h = rng.uniform(-k, k, (3, hidden, hidden))

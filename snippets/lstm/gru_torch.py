@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from snippets.lstm.gru import GRU, Candidate, Gate
+from snippets.lstm.gru import GRU, Candidate
+from snippets.lstm.overview import Gate
 
 
 # --8<-- [start:copies]
@@ -14,7 +15,6 @@ def from_torch(module: torch.nn.GRU) -> list[list[GRU]]:
     """For each layer its one or two directions; r, z, n is the order."""
     if not module.bias:
         raise ValueError("module must have biases")
-    directions = 2 if module.bidirectional else 1
     cells = []
     for weights in module.all_weights:
         W_x, W_h, b_x, b_h = (
@@ -27,8 +27,8 @@ def from_torch(module: torch.nn.GRU) -> list[list[GRU]]:
         )
         new = (w[2].copy() for w in (W_x, W_h, b_x, b_h))
         cells.append(GRU(reset, update, Candidate(*new)))
-    pairs = zip(*[iter(cells)] * directions, strict=True)
-    return [list(pair) for pair in pairs]
+    sides = 1 + module.bidirectional
+    return [cells[n : n + sides] for n in range(0, len(cells), sides)]
 
 
 def to_torch(gru: GRU) -> torch.nn.GRU:
@@ -52,6 +52,7 @@ def to_torch(gru: GRU) -> torch.nn.GRU:
 # --8<-- [end:copies]
 
 
+# --8<-- [start:run]
 def run(
     x: Float[torch.Tensor, "batch time features"],
     h: Float[torch.Tensor, "batch hidden"],
@@ -77,3 +78,6 @@ def run(
         h = z * h + (1 - z) * n
         states.append(h)
     return torch.stack(states, dim=1)
+
+
+# --8<-- [end:run]

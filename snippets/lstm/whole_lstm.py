@@ -18,6 +18,7 @@ from snippets.lstm.forget_gate import forget_gate
 from snippets.lstm.input_gate import candidate, input_gate
 from snippets.lstm.output_gate import emit, output_gate, slopes
 from snippets.lstm.overview import LSTM, Gate, sigmoid
+from snippets.lstm.overview import check as check_gate
 
 # --8<-- [start:shapes]
 Inputs = Float[np.ndarray, "batch time features"]
@@ -28,20 +29,12 @@ Lengths = Int[np.ndarray, " batch"] | None  # None: all of full length
 # --8<-- [end:shapes]
 
 
-def check(lstm: LSTM, x: np.ndarray, h: State) -> None:
-    """ValueError unless x and h are as wide as the weights ask."""
-    wide, tall = lstm.input.W_x.shape[1], len(lstm.input.b)
-    for name, gate in lstm._asdict().items():
-        shapes = [weights.shape for weights in gate]
-        if shapes != [(tall, wide), (tall, tall), (tall,)]:
-            raise ValueError(f"lstm must have gates of one size, "
-                             f"got {shapes} in {name}")  # fmt: skip
-    if x.shape[-1] != wide:
-        raise ValueError(f"x must have {wide} features, got {x.shape[-1]}")
-    if h.shape[1] != tall:
-        raise ValueError(f"h must have {tall} units, got {h.shape[1]}")
-    if x.ndim == 3 and x.shape[1] == 0:
+def check(lstm: LSTM, x: Inputs, h: State) -> None:
+    """ValueError unless x has a step, and x and h fit every gate."""
+    if x.shape[1] == 0:
         raise ValueError("x must have at least one step, got 0")
+    for gate in lstm:
+        check_gate(gate, x[:, 0], h)
 
 
 def check_sizes(**sizes: int) -> None:
@@ -56,7 +49,6 @@ def step(
     lstm: LSTM, x: Float[np.ndarray, "batch features"], h: State, c: State
 ) -> tuple[State, State]:
     """The next hidden state and the next cell state."""
-    check(lstm, x, h)
     f = forget_gate(lstm.forget, x, h)
     i = input_gate(lstm.input, x, h)
     c_new = candidate(lstm.candidate, x, h)
@@ -229,7 +221,8 @@ def backward(
     grad_output, grad_h, grad_c = grads
     check(lstm, x, h)
     real = real_steps(x, lengths)[:, :, None]
-    x, before = np.where(real, x, 0.0), []  # padding may be anything
+    x = np.where(real, x, 0.0)  # padding may be anything, 0 * nan is nan
+    before: list[tuple[State, State]] = []
     order = range(x.shape[1])[:: -1 if reverse else 1]
     for t in order:
         before.append((h, c))

@@ -3,13 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 
+import jaxtyping
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from snippets.lstm.overview import LSTM, Gate
+from snippets.lstm.forget_gate_torch import to_cell
+from snippets.lstm.overview import LSTM, unstack
 from snippets.lstm.whole_lstm import (
+    check_layers,
     initial,
     loop,
     run,
@@ -21,40 +24,35 @@ Arrays = list[Float[np.ndarray, "..."]]
 
 
 # --8<-- [start:copies]
-def to_lstm(W_x: np.ndarray, W_h: np.ndarray, b: np.ndarray) -> LSTM:
-    """PyTorch stacks input, forget, candidate and output, as LSTM does."""
-    four = zip(*(np.split(w, 4) for w in (W_x, W_h, b)), strict=True)
-    return LSTM(*(Gate(*(w.copy() for w in gate)) for gate in four))
-
-
 def from_torch(module: torch.nn.LSTM) -> list[list[LSTM]]:
     """The directions of every layer; the module's two biases become one."""
     if module.proj_size or not module.bias:
         raise ValueError("module must have biases, and no projection")
-    layers: list[list[LSTM]] = []
-    for row, weights in enumerate(module.all_weights):
-        W_x, W_h, b_x, b_h = (w.detach().numpy() for w in weights)
-        if row % (1 + module.bidirectional) == 0:
-            layers.append([])
-        layers[-1].append(to_lstm(W_x, W_h, b_x + b_h))
-    return layers
+    rows = []
+    for weights in module.all_weights:
+        W_x, W_h, b_x, b_h = (w.detach().numpy().copy() for w in weights)
+        rows.append(unstack(W_x, W_h, b_x + b_h))
+    sides = 1 + module.bidirectional
+    return [rows[n : n + sides] for n in range(0, len(rows), sides)]
 
 
 def to_torch(layers: Sequence[Sequence[LSTM]]) -> torch.nn.LSTM:
     """A float64 module with these weights; its second bias is 0."""
-    if not layers or len(layers[0]) not in (1, 2):
-        raise ValueError("layers must hold at least one layer, of 1 or 2")
+    rows = [lstm for lstms in layers for lstm in lstms]
+    check_layers(layers, len(rows))
     hidden, features = layers[0][0].input.W_x.shape
     module = torch.nn.LSTM(
         features, hidden, num_layers=len(layers), batch_first=True,
         bidirectional=len(layers[0]) == 2, dtype=torch.float64,
     )  # fmt: skip
-    rows = [lstm for lstms in layers for lstm in lstms]
     for weights, lstm in zip(module.all_weights, rows, strict=True):
-        W_x, W_h, b = map(np.concatenate, zip(*lstm, strict=True))
-        given = (W_x, W_h, b, 0.0 * b)
+        given = to_cell(lstm).parameters()
         for weight, value in zip(weights, given, strict=True):
-            weight.data.copy_(torch.as_tensor(value))
+            if weight.shape != value.shape:  # copy_ would broadcast it
+                raise ValueError(f"layers must fit each other: expected "
+                                 f"{[*weight.shape]}, got "
+                                 f"{[*value.shape]}")  # fmt: skip
+            weight.data.copy_(value)
     return module
 
 
@@ -110,7 +108,7 @@ def gradients(
     gradient = torch.autograd.grad(loss, [*leaves, *weights])
     arrays = [one.numpy() for one in gradient]
     rows = [  # each of the two biases has the whole gradient of their sum
-        to_lstm(*arrays[first : first + 3])
+        unstack(*arrays[first : first + 3])
         for first in range(3, len(arrays), 4)
     ]
     return [value.detach().numpy() for value in found], arrays[:3], rows
@@ -171,36 +169,40 @@ def compare(
 
 
 # --8<-- [start:race]
-def seconds(f: Callable[[], object], repeats: int = 5) -> float:
-    """Processor time of one call, the median of several."""
+def seconds(f: Callable[[], object], repeats: int = 9) -> float:
+    """Processor time of one call in this thread, median of several."""
     times = []
     for _ in range(repeats):
-        start = time.process_time()
+        start = time.thread_time()
         f()
-        times.append(time.process_time() - start)
+        times.append(time.thread_time() - start)
     return float(np.median(times))
 
 
 def race(
     batch: int, steps: int, features: int, hidden: int
 ) -> dict[str, float]:
-    """Seconds of the loop, of `run`, and of PyTorch on one thread."""
+    """Seconds of the loop, of `run`, and of PyTorch on one thread.
+
+    Without the checks of shapes, which take most of the time in NumPy.
+    """
     rng, threads = np.random.default_rng(0), torch.get_num_threads()
     lstm, zeros = initial(features, hidden, rng), np.zeros((batch, hidden))
-    x, module = (
-        rng.normal(size=(batch, steps, features)),
-        to_torch([[lstm]]),
-    )
-    tensor = torch.tensor(x)
+    x = rng.normal(size=(batch, steps, features))
+    module, tensor = to_torch([[lstm]]), torch.tensor(x)
+    unchecked = jaxtyping.config.jaxtyping_disable
     torch.set_num_threads(1)
-    with torch.no_grad():
-        theirs = seconds(lambda: module(tensor))
-    torch.set_num_threads(threads)
-    return {
-        "loop": seconds(lambda: loop(lstm, x, zeros, zeros)),
-        "run": seconds(lambda: run(lstm, x, zeros, zeros)),
-        "PyTorch": theirs,
-    }
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        with torch.no_grad():
+            return {
+                "loop": seconds(lambda: loop(lstm, x, zeros, zeros)),
+                "run": seconds(lambda: run(lstm, x, zeros, zeros)),
+                "PyTorch": seconds(lambda: module(tensor)),
+            }
+    finally:
+        torch.set_num_threads(threads)
+        jaxtyping.config.update("jaxtyping_disable", unchecked)
 
 
 # --8<-- [end:race]

@@ -20,7 +20,6 @@ from snippets.lstm.gru import (
     register,
     reset_gate,
     run,
-    stack,
     step,
     update_gate,
 )
@@ -362,16 +361,20 @@ def test_the_register_sets_holds_and_flips():
 def test_wrong_values_are_refused_by_name():
     rng = np.random.default_rng(0)
     gru, x, h = initial(2, 3, rng), np.ones((1, 4, 2)), np.zeros((1, 3))
-    mask = np.ones((1, 4), dtype=bool)
+    new, one = gru.candidate, np.zeros(1)  # one number would broadcast
     for message, call in [
         ("x must have at least one step", lambda: run(gru, x[:, :0], h)),
-        ("h must have a row for each layer and direction, at least 1: 1",
-         lambda: stack([[gru]], x, np.zeros((2, 1, 3)), mask)),
-        ("h must have a row", lambda: stack([], x, h[None][:0], mask)),
-        ("features and hidden", lambda: initial(2, 0, rng)),
+        ("x must have 2 features, got 1", lambda: run(gru, x[..., :1], h)),
+        ("h must have 3 units, got 2", lambda: run(gru, x, h[:, :2])),
+        ("features must be at least 1, got 0", lambda: initial(0, 3, rng)),
+        ("hidden must be at least 1, got 0", lambda: initial(2, 0, rng)),
         ("value must be from 0 to 1", lambda: held(gru.reset, 1.5)),
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             call()
+    for wrong in new._replace(b_x=one), new._replace(b_h=one):
+        for form in before, after:
+            with pytest.raises(ValueError, match="gate must have W_h of"):
+                run(gru._replace(candidate=wrong), x, h, form)
     with pytest.raises(TypeCheckError, match="'h'"):
         run(gru, x, np.zeros((2, 3)))

@@ -15,7 +15,6 @@ from snippets.lstm.gru import (
     jacobian,
     reset_gate,
     run,
-    stack,
 )
 from snippets.lstm.gru_torch import from_torch, to_torch
 
@@ -48,6 +47,25 @@ def normal(*shape):
 
 
 # The form of PyTorch
+
+
+def stack(layers, x, h, mask):
+    """Layers of one direction, or two; `h` has a row for each of them.
+
+    The second direction reads from the end, and so meets the padding first
+    and keeps its own start.
+    """
+    last = []
+    for directions in layers:
+        outputs = []
+        for gru, way in zip(directions, (1, -1), strict=False):
+            states, end = run(
+                gru, x[:, ::way], h[len(last)], mask=mask[:, ::way]
+            )
+            outputs.append(states[:, ::way] * mask[:, :, None])
+            last.append(end)
+        x = np.concatenate(outputs, axis=2)
+    return x, np.stack(last)
 
 
 @given(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
+from snippets.lstm.forget_gate_torch import to_cell
 from snippets.lstm.overview import EXAMPLE, LSTM, c_last, h_last, x_t
 from snippets.lstm.whole_lstm import (
     count,
@@ -62,12 +63,8 @@ def cases(draw):
 @given(SMALL, SMALL, SMALL, SEEDS)
 def test_a_step_is_that_of_the_lstm_cell_of_pytorch(b, f, n, seed):
     (lstm,), x, h, c = drawn(b, 1, f, n, seed)
-    cell = torch.nn.LSTMCell(f, n, dtype=torch.float64)
-    weights = to_torch([[lstm]]).parameters()
-    for mine, theirs in zip(cell.parameters(), weights, strict=True):
-        mine.data.copy_(theirs)
     with torch.no_grad():
-        theirs = cell(
+        theirs = to_cell(lstm)(
             torch.tensor(x[:, 0]), (torch.tensor(h[0]), torch.tensor(c[0]))
         )
     close(step(lstm, x[:, 0], h[0], c[0]), theirs, 1e-12)
@@ -176,8 +173,13 @@ def test_weights_go_to_pytorch_and_back(case):
                 close(gate, copy, 1e-15)
 
 
-def test_the_two_biases_of_pytorch_become_one():
+def test_the_two_biases_of_pytorch_become_one_and_weights_are_copied():
     module = torch.nn.LSTM(3, 4, **DOUBLE)
+    [[lstm]] = from_torch(module)
+    lstm.input.W_x[:] += 1.0
+    assert not np.array_equal(
+        lstm.input.W_x, from_torch(module)[0][0][0][0]
+    )
     x = torch.randn(2, 5, 3, dtype=torch.float64)
     zeros = np.zeros((1, 2, 4))
     ours = stack(from_torch(module), x.numpy(), zeros, zeros)
@@ -240,10 +242,13 @@ def test_the_race_measures_all_three():
     assert min(took.values()) >= 0
 
 
-def test_the_race_leaves_the_threads_of_pytorch_as_they_were():
+def test_the_race_leaves_threads_and_checks_as_they_were():
     before = torch.get_num_threads()
     race(1, 1, 1, 1)
     assert torch.get_num_threads() == before
+    (lstm,), x, h, c = drawn(1, 1, 1, 1, 0)
+    with pytest.raises(TypeCheckError, match="parameter 'h'"):
+        run(lstm, x, h, c[0])
 
 
 def test_wrong_arguments_are_named():
@@ -259,10 +264,14 @@ def test_wrong_arguments_are_named():
         with pytest.raises(TypeCheckError, match="parameter 'c'"):
             function(lstm, x, h, c[:1])
     broken = lstm._replace(output=lstm.output._replace(b=np.zeros(5)))
-    with pytest.raises(
-        ValueError, match="lstm must have gates of one size"
-    ):
-        step(broken, x[:, 0], h, c)
+    larger = lstm._replace(
+        output=initial(3, 5, np.random.default_rng(0))[3]
+    )
+    for function, at in (step, x[:, 0]), (loop, x), (run, x):
+        with pytest.raises(ValueError, match="gate must have W_h of shape"):
+            function(broken, at, h, c)
+        with pytest.raises(ValueError, match="h must have 5 units, got 4"):
+            function(larger, at, h, c)
     for lengths in [0, 3], [4, 1]:
         with pytest.raises(ValueError, match="lengths must be 1 to 3, got"):
             run(lstm, x, h, c, np.array(lengths))
@@ -305,11 +314,14 @@ def test_modules_that_are_no_plain_lstm_are_refused():
         ):
             from_torch(torch.nn.LSTM(3, 4, **more))
     lstm = initial(3, 4, np.random.default_rng(0))
-    for nets in [], [[]], [[lstm] * 3]:
-        with pytest.raises(
-            ValueError, match="layers must hold at least one"
-        ):
+    for nets in [], [[]], [[lstm] * 3], [[lstm], [lstm] * 2]:
+        with pytest.raises(ValueError, match="layers must hold 1 or 2 LST"):
             to_torch(nets)
+    one = initial(1, 4, np.random.default_rng(0))  # its W_x would broadcast
+    with pytest.raises(
+        ValueError, match=r"expected \[16, 4\], got \[16, 1"
+    ):
+        to_torch([[lstm], [one]])
 
 
 def test_an_empty_batch_gives_empty_results():
