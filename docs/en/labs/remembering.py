@@ -387,8 +387,7 @@ assert max(found) > 1 / 6
 #
 # - On this task, at these sizes and settings, the GRU is better than the
 #   LSTM, with fewer weights. That is one task. On others the order [is
-#   different](../lstm/gru.md#is-a-gru-better), and an LSTM
-#   [counts](../lstm/gru.md#what-a-gru-cannot-do-count), a GRU does not.
+#   different](../lstm/gru.md#is-a-gru-better).
 # - One number in the start of the LSTM, the forget bias, decides here
 #   between success and failure. Two libraries with different defaults give
 #   two different reports.
