@@ -5,7 +5,7 @@ function mend() {
   for (const nav of document.querySelectorAll(".md-code__nav:not([role])")) {
     nav.setAttribute("role", "none");
   }
-  for (const wide of document.querySelectorAll("div.arithmatex, .md-typeset__scrollwrap")) {
+  for (const wide of document.querySelectorAll("div.arithmatex, .katex-display, .md-typeset__scrollwrap")) {
     wide.toggleAttribute("tabindex", false);
     if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
   }
