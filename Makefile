@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONPATH := .
 export NO_MKDOCS_2_WARNING := 1
+# Small arrays: a second thread costs more than it brings.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*##/ {printf "make %-6s %s\n", $$1, $$2}' Makefile
