@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONPATH := .
 export NO_MKDOCS_2_WARNING := 1
-# Small arrays: a second thread costs more than it brings.
+# Tests and labs already fill the cores; more threads would only wait.
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
