@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 from hypothesis import settings
 
@@ -15,6 +16,9 @@ from tests.book import ROOT
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+# Small networks: sharing the work costs more than it gains.
+torch.set_num_threads(1)
 
 
 def mkdocs_build(book: Path, site: Path) -> subprocess.CompletedProcess:

@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from snippets.lstm.cell_update import update
-from snippets.lstm.overview import EXAMPLE, Gate, affine, check, sigmoid
+from snippets.lstm.overview import EXAMPLE, Gate, affine, sigmoid
 from snippets.lstm.whole_lstm import check_sizes
+from snippets.rnn.recurrence import check_shapes
 
 
 # --8<-- [start:weights]
@@ -67,7 +68,7 @@ def check_candidate(
     """ValueError unless the weights fit each other, x and h."""
     W_x, W_h, b_x, b_h = weights
     for b in b_x, b_h:
-        check(Gate(W_x, W_h, b), x, h)
+        check_shapes("gate", (W_x, W_h, b), x, h)
 
 
 # --8<-- [start:forms]

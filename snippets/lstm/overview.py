@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from snippets.rnn.recurrence import check_shapes
 from snippets.rnn.vanishing_and_exploding_gradients import sigmoid
 
 
@@ -45,7 +46,7 @@ def affine(
 
     Raises ValueError where the arguments do not fit each other.
     """
-    check(gate, x, h)
+    check_shapes("gate", gate, x, h)
     return x @ gate.W_x.T + h @ gate.W_h.T + gate.b
 
 
@@ -94,25 +95,6 @@ def cell_states(
 
 
 # --8<-- [end:cell_states]
-
-
-def check(
-    gate: Gate,
-    x: Float[np.ndarray, "batch features"],
-    h: Float[np.ndarray, "batch hidden"],
-) -> None:
-    """ValueError unless the weights fit each other, x and h."""
-    hidden, features = gate.W_x.shape
-    if gate.W_h.shape != (hidden, hidden) or gate.b.shape != (hidden,):
-        raise ValueError(
-            f"gate must have W_h of shape {(hidden, hidden)} and b of "
-            f"shape {(hidden,)}, got {gate.W_h.shape} and {gate.b.shape}"
-        )
-    if x.shape[1] != features:
-        raise ValueError(f"x must have {features} features, "
-                         f"got {x.shape[1]}")  # fmt: skip
-    if h.shape[1] != hidden:
-        raise ValueError(f"h must have {hidden} units, got {h.shape[1]}")
 
 
 # --8<-- [start:example]

@@ -18,7 +18,7 @@ from snippets.lstm.forget_gate import forget_gate
 from snippets.lstm.input_gate import candidate, input_gate
 from snippets.lstm.output_gate import emit, output_gate, slopes
 from snippets.lstm.overview import LSTM, Gate, sigmoid
-from snippets.lstm.overview import check as check_gate
+from snippets.rnn.recurrence import check_shapes
 
 # --8<-- [start:shapes]
 Inputs = Float[np.ndarray, "batch time features"]
@@ -34,7 +34,7 @@ def check(lstm: LSTM, x: Inputs, h: State) -> None:
     if x.shape[1] == 0:
         raise ValueError("x must have at least one step, got 0")
     for gate in lstm:
-        check_gate(gate, x[:, 0], h)
+        check_shapes("gate", gate, x[:, 0], h)
 
 
 def check_sizes(**sizes: int) -> None:

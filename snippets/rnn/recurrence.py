@@ -66,6 +66,27 @@ def cell(
 # --8<-- [end:cell]
 
 
+def check_shapes(
+    name: str,
+    weights: tuple[np.ndarray, np.ndarray, np.ndarray],
+    x: Float[np.ndarray, "batch features"],
+    h: Float[np.ndarray, "batch hidden"],
+) -> None:
+    """ValueError unless W_x, W_h and b fit each other, x and h."""
+    W_x, W_h, b = weights
+    hidden, features = W_x.shape
+    if W_h.shape != (hidden, hidden) or b.shape != (hidden,):
+        raise ValueError(
+            f"{name} must have W_h of shape {(hidden, hidden)} and b of "
+            f"shape {(hidden,)}, got {W_h.shape} and {b.shape}"
+        )
+    if x.shape[1] != features:
+        raise ValueError(f"x must have {features} features, "
+                         f"got {x.shape[1]}")  # fmt: skip
+    if h.shape[1] != hidden:
+        raise ValueError(f"h must have {hidden} units, got {h.shape[1]}")
+
+
 def check(
     rnn: RNN,
     x: Float[np.ndarray, "batch features"],
@@ -73,17 +94,7 @@ def check(
     activation: str,
 ) -> None:
     """ValueError unless the arguments of a cell fit each other."""
-    hidden, features = rnn.W_x.shape
-    if rnn.W_h.shape != (hidden, hidden) or rnn.b.shape != (hidden,):
-        raise ValueError(
-            f"rnn must have W_h of shape {(hidden, hidden)} and b of shape "
-            f"{(hidden,)}, got {rnn.W_h.shape} and {rnn.b.shape}"
-        )
-    if x.shape[1] != features:
-        raise ValueError(f"x must have {features} features, "
-                         f"got {x.shape[1]}")  # fmt: skip
-    if h.shape[1] != hidden:
-        raise ValueError(f"h must have {hidden} units, got {h.shape[1]}")
+    check_shapes("rnn", rnn, x, h)
     if activation not in ACTIVATIONS:
         raise ValueError(
             f"activation must be one of {', '.join(ACTIVATIONS)}, "

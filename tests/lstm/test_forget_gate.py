@@ -36,15 +36,6 @@ SMALL = st.integers(1, 5)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The networks are small: sharing the work costs more than it gains."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def drawn(seed, batch, features, hidden):
     rng = np.random.default_rng(seed)
     lstm = random_lstm(rng, features, hidden)

@@ -34,14 +34,6 @@ SEEDS = st.integers(0, 2**32 - 1)
 FORMS = pytest.mark.parametrize("form", [before, after])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def random_gru(rng, features, hidden, scale=3.0):
     gru = initial(features, hidden, rng)
     return GRU(*(type(part)(*(scale * w for w in part)) for part in gru))

@@ -23,14 +23,6 @@ STEPS = st.integers(1, 7)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def random_gru(rng, features, hidden, scale=3.0):
     gru = initial(features, hidden, rng)
     return GRU(*(type(part)(*(scale * w for w in part)) for part in gru))

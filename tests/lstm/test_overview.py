@@ -15,26 +15,18 @@ from snippets.lstm.overview import (
     affine,
     c_last,
     cell_states,
-    check,
     h_last,
     sigmoid,
     unstack,
     x_t,
 )
+from snippets.rnn.recurrence import check_shapes
 from tests.book import ROOT
 
 SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
 CSS = (ROOT / "docs/theme/css/book.css").read_text(encoding="utf-8")
 PARTS = "forget", "input", "candidate", "update", "output"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def stacked(rng, features, hidden):
@@ -330,7 +322,7 @@ def test_a_batch_of_other_size_or_a_wrong_number_of_axes_is_named():
     with pytest.raises(TypeCheckError, match="h"):
         affine(EXAMPLE.input, np.ones((2, 1)), h_last)
     with pytest.raises(TypeCheckError, match="x"):
-        check(EXAMPLE.input, np.ones(1), h_last)
+        check_shapes("gate", EXAMPLE.input, np.ones(1), h_last)
 
 
 def test_rows_that_are_no_four_blocks_and_unknown_names_are_errors():

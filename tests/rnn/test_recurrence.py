@@ -44,14 +44,6 @@ SEEDS = st.integers(0, 2**32 - 1)
 NAMES = st.sampled_from(sorted(ACTIVATIONS))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def random_rnn(rng, features, hidden):
     shapes = (hidden, features), (hidden, hidden), (hidden,)
     return RNN(*(rng.normal(size=shape) for shape in shapes))

@@ -36,14 +36,6 @@ seeds = st.integers(0, 2**32 - 1)
 kinds = st.sampled_from(["sigmoid", "tanh", "relu"])
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def random_copies(hidden, features, steps, seed):
     rng = np.random.default_rng(seed)
     copies = [

@@ -205,21 +205,16 @@ def test_storing_the_map_is_avoidable_computing_it_is_not_avoided():
 
 
 def test_four_times_the_length_costs_attention_far_more_than_an_rnn():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     attend = torch.nn.MultiheadAttention(32, 1, batch_first=True)
     rnn = torch.nn.RNN(32, 32, batch_first=True)
     inputs = [torch.randn(1, n, 32) for n in (512, 2048)]
-    try:
-        with torch.no_grad():
-            short, long = seconds(
-                [lambda x=x: attend(x, x, x) for x in inputs], 3
-            )
-            rnn_short, rnn_long = seconds(
-                [lambda x=x: rnn(x) for x in inputs], 3
-            )
-    finally:
-        torch.set_num_threads(threads)
+    with torch.no_grad():
+        short, long = seconds(
+            [lambda x=x: attend(x, x, x) for x in inputs], 3
+        )
+        rnn_short, rnn_long = seconds(
+            [lambda x=x: rnn(x) for x in inputs], 3
+        )
     assert long / short > 1.5 * rnn_long / rnn_short
     assert 2 < rnn_long / rnn_short < 7
 

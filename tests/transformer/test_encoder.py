@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -46,14 +44,6 @@ from snippets.transformer.overview_torch import (
 SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
 OFF_DIAGONAL = ~np.eye(5, dtype=bool)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def plain(d: int) -> Norm:

@@ -22,19 +22,10 @@ from snippets.transformer.multi_head_attention import (
 from snippets.transformer.multi_head_attention_torch import missed
 from snippets.transformer.overview import EXAMPLE, SOURCE, Linear, tokens
 from snippets.transformer.queries_keys_values import head
-from tests.transformer.test_multi_head_attention_heads import drawn
+from tests.transformer.weights import drawn
 
 SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small products: threads only get in each other's way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # C57: h heads at once, each with projections of its own; h is not N

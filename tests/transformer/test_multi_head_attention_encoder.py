@@ -18,15 +18,6 @@ SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small products: threads only get in each other's way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def embedded(words):
     return EXAMPLE.source_embedding[tokens(words, SOURCE)]
 

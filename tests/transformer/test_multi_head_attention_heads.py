@@ -16,39 +16,13 @@ from snippets.transformer.multi_head_attention_torch import redraw
 from snippets.transformer.overview import (
     EXAMPLE,
     SOURCE,
-    Attention,
-    Linear,
     tokens,
 )
 from snippets.transformer.overview_torch import from_attention
+from tests.transformer.weights import drawn
 
 SMALL = st.integers(1, 4)
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small products: threads only get in each other's way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def drawn(rng, n_heads, d_model, d_k, d_v, d_source=None):
-    d_source = d_source or d_model
-
-    def layer(out, features):
-        W = rng.normal(size=(out, features)) / features**0.5
-        return Linear(W, rng.normal(size=out))
-
-    return Attention(
-        layer(n_heads * d_k, d_model),
-        layer(n_heads * d_k, d_source),
-        layer(n_heads * d_v, d_source),
-        layer(d_model, n_heads * d_v),
-        n_heads,
-    )
 
 
 @given(SMALL, SMALL, SMALL, SMALL, SEEDS)

@@ -1,4 +1,3 @@
-import functools
 import math
 
 import numpy as np
@@ -12,7 +11,6 @@ from torch import nn
 from snippets.transformer.encoder import layer_norm
 from snippets.transformer.multi_head_attention import encode
 from snippets.transformer.overview import EXAMPLE, SOURCE, tokens
-from snippets.transformer.overview_torch import from_encoder_layer, stack
 from snippets.transformer.positional_encoding import (
     embed,
     frequencies,
@@ -25,26 +23,11 @@ from snippets.transformer.positional_encoding import (
 )
 from snippets.transformer.positional_encoding_torch import train
 from snippets.transformer.queries_keys_values import dot_scores, head
+from tests.transformer.weights import layers
 
 SMALL = st.integers(1, 6)
 SEEDS = st.integers(0, 2**32 - 1)
 LEADS = st.sampled_from([(), (1,), (3,), (2, 3)])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@functools.cache
-def layers(n, d_model):
-    torch.manual_seed(0)
-    return [
-        from_encoder_layer(x) for x in stack(n, d_model).double().layers
-    ]
 
 
 # The sinusoids

@@ -1,10 +1,8 @@
 """The claims C61 to C64; the functions are tested in the other file."""
 
-import functools
 import math
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +20,6 @@ from snippets.transformer.overview import (
     linear,
     tokens,
 )
-from snippets.transformer.overview_torch import from_encoder_layer, stack
 from snippets.transformer.positional_encoding import (
     embed,
     score_terms,
@@ -31,26 +28,11 @@ from snippets.transformer.positional_encoding import (
 )
 from snippets.transformer.positional_encoding_torch import train
 from snippets.transformer.queries_keys_values import dot_scores, project
+from tests.transformer.weights import layers
 
 SMALL = st.integers(1, 6)
 SEEDS = st.integers(0, 2**32 - 1)
 LEADS = st.sampled_from([(), (1,), (3,), (2, 3)])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@functools.cache
-def layers(n, d_model):
-    torch.manual_seed(0)
-    return [
-        from_encoder_layer(x) for x in stack(n, d_model).double().layers
-    ]
 
 
 def one_head(rng, d_model, d_k):
