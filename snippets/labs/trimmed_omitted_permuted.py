@@ -2,7 +2,8 @@
 
 Everything that may have happened to it is summed over, so a choice by
 these likelihoods is the best that can be made. The chain's states must be
-equally frequent. Source: the forward algorithm, Rabiner (1989).
+equally frequent: ValueError is raised where a row or a column of P does
+not sum to 1. Source: the forward algorithm, Rabiner (1989).
 """
 
 import numpy as np
@@ -13,16 +14,24 @@ Chain = Float[np.ndarray, "states states"]
 Likelihood = Float[np.ndarray, " batch"]
 
 
+def _check(P: Chain) -> None:
+    if not all(np.allclose(P.sum(axis=axis), 1.0) for axis in (0, 1)):
+        raise ValueError("P must have rows and columns that sum to 1")
+
+
 def whole(x: Codes, P: Chain) -> Likelihood:
     """Of x as a stretch without gaps, up to a constant factor."""
+    _check(P)
     return P[x[:, :-1], x[:, 1:]].prod(axis=1)
 
 
 def with_gaps(x: Codes, P: Chain, length: int) -> Likelihood:
     """Of x as what is left of `length` elements, up to a constant factor.
 
-    Summed over the places that the elements may have had.
+    Summed over the places that the elements may have had. Raises
+    ValueError for a length below that of x.
     """
+    _check(P)
     if length < x.shape[1]:
         raise ValueError(f"length must be {x.shape[1]} or more")
     powers = [np.linalg.matrix_power(P, gap) for gap in range(length)]
@@ -42,6 +51,7 @@ def in_pairs(x: Codes, P: Chain) -> Likelihood:
 
     Up to a constant factor. Raises ValueError for an odd length.
     """
+    _check(P)
     if x.shape[1] % 2:
         raise ValueError(f"x must have an even length, got {x.shape[1]}")
     ends = [(np.array(0), np.zeros(len(x)))]  # how the last pair ended

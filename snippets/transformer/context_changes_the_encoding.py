@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from snippets.transformer.scaled_dot_product_attention import Attended
-
 
 # --8<-- [start:parts]
 def word_parts(
@@ -33,21 +31,22 @@ class Change(NamedTuple):
 
 
 def change(
-    before: Attended,
-    values_before: Float[np.ndarray, "*batch source d_v"],
-    after: Attended,
-    values_after: Float[np.ndarray, "*batch source d_v"],
+    weights: Float[np.ndarray, "*batch target source"],
+    values: Float[np.ndarray, "*batch source d_v"],
+    new_weights: Float[np.ndarray, "*batch target source"],
+    new_values: Float[np.ndarray, "*batch source d_v"],
 ) -> Change:
     """New values at the mean weights; new weights at the mean values.
 
     For two sentences of equal length, word by word. No term is left over:
     the product of two differences cancels when both means are taken.
+    Source: Kitagawa (1955).
     """
-    weights = (before.weights + after.weights) / 2
-    values = (values_before + values_after) / 2
+    mean_weights = (weights + new_weights) / 2
+    mean_values = (values + new_values) / 2
     return Change(
-        by_values=weights @ (values_after - values_before),
-        by_weights=(after.weights - before.weights) @ values,
+        by_values=mean_weights @ (new_values - values),
+        by_weights=(new_weights - weights) @ mean_values,
     )
 
 
@@ -86,14 +85,14 @@ def explained(
     occurs once is explained without effort. Raises ValueError if all
     vectors are equal.
     """
-    counts = np.maximum(np.bincount(words), 1)
+    if (vectors == vectors[:1]).all():
+        raise ValueError("vectors must not all be equal")
+    counts = np.maximum(np.bincount(words), 1)  # of a number not used: 0
     means = np.zeros((len(counts), vectors.shape[1]))
     np.add.at(means, words, vectors)
     means /= counts[:, None]
     within = ((vectors - means[words]) ** 2).sum()
     total = ((vectors - vectors.mean(axis=0)) ** 2).sum()
-    if total == 0.0:
-        raise ValueError("vectors must not all be equal")
     return float(1.0 - within / total)
 
 

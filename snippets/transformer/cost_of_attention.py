@@ -54,8 +54,9 @@ def multiplications(n: int, d_model: int, d_ff: int) -> Multiplications:
 class Counted(np.ndarray):
     """An array whose operations are counted where they are computed.
 
-    The tally goes on to every result: the multiplications of matrix
-    products, and the results of every other operation by its name.
+    The tally goes on to every result and view: multiplications of products
+    with @, and the results of every other operation by its name. Not seen
+    is what has no counted operand, nor np.dot and np.einsum.
     """
 
     tally: Counter[str]
@@ -81,7 +82,7 @@ class Counted(np.ndarray):
 
 
 def counted(x: Float[np.ndarray, "*shape"]) -> Counted:
-    """The same numbers, with an empty tally."""
+    """The same numbers, with an empty tally, shared by its parts."""
     return x.view(Counted)
 
 
@@ -141,7 +142,7 @@ def read_block(
     keys: Float[np.ndarray, "*batch source d_k"],
     values: Float[np.ndarray, "*batch source d_v"],
 ) -> Running:
-    """The same with the keys and values of one more block."""
+    """The same with the keys and values of one more block, unmasked."""
     scores = dot_scores(queries, keys) / queries.shape[-1] ** 0.5
     top = np.maximum(running.top, scores.max(axis=-1, keepdims=True))
     powers = np.exp(scores - top)
@@ -168,9 +169,8 @@ def attention_in_blocks(
     for i in range(0, queries.shape[-2], block):
         asking = queries[..., i : i + block, :]
         nothing = np.zeros((*asking.shape[:-1], 1))
-        running = Running(
-            nothing - np.inf, nothing, nothing + 0 * values[..., :1, :]
-        )
+        start = np.zeros((*asking.shape[:-1], values.shape[-1]))
+        running = Running(nothing - np.inf, nothing, start)
         for j in range(0, keys.shape[-2], block):
             part = np.s_[..., j : j + block, :]
             running = read_block(running, asking, keys[part], values[part])
@@ -188,14 +188,19 @@ def attention_by_rows(
     values: Float[np.ndarray, "*batch source d_v"],
     block: int,
 ) -> Float[np.ndarray, "*batch target d_v"]:
-    """The same for `block` queries at a time, and all keys at once."""
-    parts = [
-        scaled_dot_product_attention(
-            queries[..., i : i + block, :], keys, values
-        ).output
-        for i in range(0, queries.shape[-2], block)
-    ]
-    return np.concatenate(parts, axis=-2)
+    """The same for `block` queries at a time, and all keys at once.
+
+    Raises ValueError for a block below 1, or where there is no key.
+    """
+    if block < 1 or not keys.shape[-2]:
+        raise ValueError("block and the number of keys must be at least 1")
+    outputs = np.empty((*queries.shape[:-1], values.shape[-1]))
+    for i in range(0, queries.shape[-2], block):
+        rows = np.s_[..., i : i + block, :]
+        outputs[rows] = scaled_dot_product_attention(
+            queries[rows], keys, values
+        ).output  # without a name, so that its weights are let go
+    return outputs
 
 
 # --8<-- [end:rows]

@@ -70,6 +70,13 @@ def test_without_gaps_both_ways_agree():
     np.testing.assert_allclose(with_gaps(x, P, 4), whole(x, P))
 
 
+def test_a_chain_that_prefers_a_state_is_an_error():
+    P, x = np.array([[0.5, 0.5], [1.0, 0.0]]), np.zeros((1, 2), int)
+    for likelihood in (whole, in_pairs, lambda x, P: with_gaps(x, P, 3)):
+        with pytest.raises(ValueError, match="P must have rows and col"):
+            likelihood(x, P)
+
+
 def test_a_length_that_cannot_be_is_an_error():
     x, P = np.zeros((1, 3), int), np.ones((1, 1))
     with pytest.raises(ValueError, match="length must be 3 or more"):

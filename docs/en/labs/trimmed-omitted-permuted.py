@@ -12,11 +12,11 @@
 # appeared to solve this problem.
 #
 # **Result.** It depends on the question. Where the order does not matter,
-# attention is immune to permutation; so, without having to be, is the LSTM,
-# and the plain RNN is not. Where only the order matters, attention without
-# positions learns nothing, and attention with positions loses *more* to
-# missing elements than both recurrent networks. It loses less after
-# training on damaged sequences.
+# attention is immune to permutation; so, nearly, is the LSTM, which need
+# not be, and the plain RNN is not. Where only the order matters, attention
+# without positions learns nothing, and attention with positions loses
+# *more* to missing elements than both recurrent networks. It loses less
+# after training on damaged sequences.
 
 # %%
 from concurrent.futures import ThreadPoolExecutor
@@ -275,6 +275,7 @@ assert (most["with positions"][:, [0, 4]] > 0.95).all()
 assert (most["attention"][:, 0] > 0.97).all()
 assert np.ptp(most["attention"][:, [0, 3, 4]], axis=1).max() < 0.003
 assert (mean["attention"] > BEST["most"] - 0.05).all()
+falls = {kind: np.ptp(found) for kind, found in mean.items()}
 
 # %% [markdown]
 # Attention without positions gives the same answers whatever the order, and
@@ -307,6 +308,10 @@ assert lost["with positions"][1] > lost["LSTM"][1] + 0.03
 assert all((found < BEST["direction"] + 0.03).all()
            for found in mean.values())  # fmt: skip
 assert all(found[3] < BEST["direction"][3] - 0.1 for found in mean.values())
+near = BEST["direction"][1:3] - 0.05
+assert all((mean[kind][1:3] > near).all() for kind in ("RNN", "LSTM"))
+assert mean["window"][1] > mean["window"][0] - 0.03
+assert all(max(falls[kind], np.ptp(mean[kind])) > 0.2 for kind in mean)
 
 # %%
 bars(
@@ -355,12 +360,14 @@ mean_of = {kind: found.mean(axis=0) for kind, found in taught.items()}
 after, before = mean_of["with positions"], mean["with positions"]
 assert after[2] > before[2] + 0.03
 assert after[0] - after[2] < before[0] - before[2] - 0.03
-assert mean_of["LSTM"][2] > 0.84
+assert after[0] < before[0] + 0.02
+assert abs(mean_of["LSTM"] - mean["LSTM"])[:3].max() < 0.04
 
 # %% [markdown]
 # Attention that has seen damaged sequences in training bears them much
-# better: it loses less from clean to omitted than before. The LSTM, which
-# lost little, gains little. What a network is to bear, it should meet
+# better: it loses less from clean to omitted than before. Whole ones, of
+# which it has seen fewer, it judges no better. The LSTM, which lost little,
+# gains little. What a network is to bear, it should meet
 # in training.
 #
 # ## What this says
