@@ -19,6 +19,9 @@ test: .venv/ready ## run every test, the built site in a browser included
 build: .venv/ready ## build the site into site/; any warning is an error
 	$(BIN)/python -m mkdocs build --strict
 
+bench: .venv/ready ## train the copy task from three seeds: steps and seconds
+	$(BIN)/python benchmarks/copy_task.py
+
 lint: .venv/ready ## check style, formatting and types
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 
@@ -38,4 +41,4 @@ clean: ## remove what the other targets made
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	@touch $@
 
-.PHONY: help serve test build lint lock clean
+.PHONY: help serve test build bench lint lock clean

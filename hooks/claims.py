@@ -3,6 +3,7 @@
 The page `reference/notes-checked` prints the table while it is built.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,11 @@ class Claim(NamedTuple):
         return self.section.partition("#")[0]
 
     @property
+    def part(self) -> str:
+        """The folder of the page."""
+        return self.section.partition("/")[0]
+
+    @property
     def link(self) -> str:
         """Relative to a page of `reference/`. What a block prints is not
         rewritten by MkDocs, so this is the address of the built page."""
@@ -38,16 +44,41 @@ def read_claims() -> list[Claim]:
     return [Claim(name, **row) for name, row in rows.items()]
 
 
+def choices(about: str, names: Iterable[str], of: list[str]) -> str:
+    """HTML: one button a name; the style sheet hides the other rows."""
+    labels = [
+        f'<label><input type="radio" name="{about}"{checked} '
+        f'data-shows="{slug(name)}"> {name.replace("-", " ")} ({n})</label>'
+        for name, n, checked in [
+            ("all", len(of), " checked"),
+            *((name, of.count(name), "") for name in names),
+        ]
+    ]
+    legend = f"<legend>{about}</legend>"
+    return f"<fieldset class=\"choices\">{legend}{''.join(labels)}</fieldset>"
+
+
+def slug(name: str) -> str:
+    return name.replace(" ", "-")
+
+
 def table() -> str:
-    """Markdown: one row a claim, linked to its section."""
+    """Markdown: filters, and one row a claim, linked to its section."""
+    claims = read_claims()
+    parts = [claim.part for claim in claims]
+    verdicts = [claim.verdict for claim in claims]
     lines = [
+        choices("part", dict.fromkeys(parts), parts),
+        choices("verdict", VERDICTS, verdicts),
+        "",
         "| claim | the notes say | verdict | because |",
         "|---|---|---|---|",
     ]
     lines += [
         f"| [{claim.name}]({claim.link}) | {claim.says} "
-        f"| {claim.verdict} | {claim.why} |"
-        for claim in read_claims()
+        f'| <span class="{claim.part} {slug(claim.verdict)}">'
+        f"{claim.verdict}</span> | {claim.why} |"
+        for claim in claims
     ]
     return "\n".join(lines)
 

@@ -55,6 +55,10 @@ def files_needed(modules: Iterable[str]) -> list[Path]:
     data = {f for d in folders for f in d.iterdir() if f.suffix in DATA}
     if ROOT / "hooks/claims.py" in seen:
         data.add(ROOT / "docs/claims.yml")
+    if ROOT / "hooks/colophon.py" in seen:  # it counts the whole book
+        for folder in ("docs/en", "snippets", "tests"):
+            found = (ROOT / folder).rglob("*")
+            data |= {f for f in found if f.suffix in {".md", ".py"}}
     return sorted(seen | data | {ROOT / "requirements.lock"})
 
 

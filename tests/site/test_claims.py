@@ -10,11 +10,12 @@ from tests.book import ROOT, front_matter, study_pages, text
 
 CLAIMS = read_claims()
 NAMES = [claim.name for claim in CLAIMS]
-LAST_OF_PART = 64  # C01 to C64 so far; C80 and Q5 in the end
+STATEMENTS, QUESTIONS = 80, 5  # of the notes
 
 
 def test_the_claims_are_complete_and_in_order():
-    expected = [f"C{n:02}" for n in range(1, LAST_OF_PART + 1)]
+    expected = [f"C{n:02}" for n in range(1, STATEMENTS + 1)]
+    expected += [f"Q{n}" for n in range(1, QUESTIONS + 1)]
     assert expected == NAMES
 
 
@@ -44,3 +45,16 @@ def test_no_page_has_a_claim_that_the_ledger_lacks():
         shown = re.findall(r'\?\?\? claim "(\w+)', text(page))
         ledger = [claim.name for claim in CLAIMS if claim.page == page]
         assert shown == front_matter(page)["claims"] == ledger
+
+
+def test_each_corrected_claim_stands_among_the_corrections_linked():
+    page = text("reference/corrections.md")
+    corrected = [c for c in CLAIMS if c.verdict == "corrected"]
+    assert re.findall(r"^## (\w+): ", page, re.M) == [
+        claim.name for claim in corrected
+    ]
+    for claim, entry in zip(
+        corrected, page.split("\n## ")[1:], strict=True
+    ):
+        assert f"(../{claim.section})" in entry, claim.name
+        assert "**Source**" in entry, claim.name

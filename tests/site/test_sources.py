@@ -89,7 +89,7 @@ def test_pages_stand_in_the_order_of_the_notes():
 def test_every_region_is_closed_defined_once_and_shown_on_a_page():
     shown = {
         (path, region)
-        for page in markdown_pages()
+        for page in nav()
         for path, region in INCLUDE.findall(text(page))
     }
     for path in SNIPPETS.rglob("*.py"):
