@@ -127,7 +127,8 @@ def _layer(
     y = arrange(
         layer.norm_3, y, lambda z: feed_forward(layer.feed_forward, z)
     )
-    return LayerTrace(*seen, y)
+    own, cross = seen
+    return LayerTrace(own, cross, y)
 
 
 def trace(

@@ -58,10 +58,11 @@ def norm_slope(
     """How the norm of a vector moves with the vector.
 
     What remains after the mean and the direction of the vector itself are
-    taken out, divided by the standard deviation, times the gain.
+    taken out, divided by the standard deviation, times the gain. Raises
+    ValueError for the wrong number of features.
     """
-    sigma = np.sqrt(x.var() + 1e-5)
-    unit = (x - x.mean()) / sigma
+    plain = Norm(np.ones_like(norm.gain), np.zeros_like(norm.shift))
+    unit, sigma = layer_norm(plain, x), np.sqrt(x.var() + 1e-5)
     rest = np.eye(len(x)) - 1.0 / len(x) - np.outer(unit, unit) / len(x)
     return norm.gain[:, None] * rest / sigma
 

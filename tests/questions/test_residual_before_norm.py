@@ -125,6 +125,8 @@ def test_the_slope_of_a_norm_is_that_of_autograd(d_model, seed):
     np.testing.assert_allclose(
         norm_slope(norm, x), wanted, rtol=1e-8, atol=1e-10
     )
+    with pytest.raises(ValueError, match="x must have 1 features"):
+        norm_slope(Norm(np.ones(1), np.zeros(1)), x)
 
 
 def test_four_orders_and_only_two_are_pytorchs():

@@ -78,7 +78,7 @@ def test_over_the_queries_a_causal_mask_does_not_hide_the_future():
 # Without dim
 
 
-@pytest.mark.parametrize("axes", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("axes", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_without_dim_pytorch_warns_and_picks_what_we_say(axes, name):
     x = torch.randn((2,) * axes)

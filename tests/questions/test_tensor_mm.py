@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
@@ -44,6 +44,10 @@ def test_mm_is_the_matrix_product_in_every_spelling(
 
 
 @given(SHAPES, SHAPES)
+@example((2, 3), (3, 1))
+@example((2, 3), (2, 3))
+@example((2, 3), (3,))
+@example((2, 3), (2, 3, 1))
 def test_mm_takes_two_matrices_that_fit_and_nothing_else(left, right):
     a, b = torch.ones(left), torch.ones(right)
     fits = len(left) == len(right) == 2 and left[1] == right[0]
@@ -61,6 +65,9 @@ def test_mm_takes_two_matrices_that_fit_and_nothing_else(left, right):
 
 
 @given(SHAPES, SHAPES)
+@example((3, 1, 2, 3), (2, 3, 1))
+@example((3,), (2, 3, 1))
+@example((2, 2, 3), (3, 3, 1))
 def test_the_rule_of_shapes_is_that_of_both_libraries(left, right):
     try:
         shape = matmul_shape(left, right)

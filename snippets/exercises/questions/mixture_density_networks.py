@@ -28,61 +28,15 @@ assert np.allclose(answer, expected), f"expected {expected}, got {answer}"
 import numpy as np
 
 
-def sampler(weights, means, sigmas, rng):
-    """One value of the mixture; all three arrays are [n_gaussians]."""
-    values = means + sigmas * rng.normal(size=len(means))
-    return (weights * values).sum()
-
-
-# --8<-- [end:exercise_2_starter]
-
-# --8<-- [start:exercise_2_solution]
-import numpy as np
-
-
-def sampler(weights, means, sigmas, rng):
-    """One value of the mixture; all three arrays are [n_gaussians]."""
-    k = rng.choice(len(means), p=weights)
-    return means[k] + sigmas[k] * rng.normal()
-
-
-# --8<-- [end:exercise_2_solution]
-
-# --8<-- [start:exercise_2_check]
-import numpy as np
-
-rng = np.random.default_rng(0)
-weights, means = np.array([0.25, 0.75]), np.array([-2.0, 2.0])
-sigmas = np.array([0.2, 0.4])
-values = np.array(
-    [sampler(weights, means, sigmas, rng) for _ in range(4000)]
-)
-between = (np.abs(values) < 0.5).mean()
-assert between < 0.01, (
-    f"expected no values between -0.5 and 0.5, got {between:.0%}"
-)
-left = (values < 0).mean()
-assert abs(left - 0.25) < 0.04, f"expected 25% below 0, got {left:.0%}"
-for place, sigma in zip(means, sigmas, strict=True):
-    near = values[np.abs(values - place) < 2]
-    assert abs(near.std() - sigma) < 0.05, (
-        f"near {place}: expected a spread of {sigma}, got {near.std():.2f}"
-    )
-# --8<-- [end:exercise_2_check]
-
-# --8<-- [start:exercise_3_starter]
-import numpy as np
-
-
 def log_density(log_weights, means, log_sigmas, y):
     """[batch], for log_weights [batch, n_gaussians], y [batch, D], and
     means and log_sigmas [batch, n_gaussians, D]."""
     return np.zeros(len(y))
 
 
-# --8<-- [end:exercise_3_starter]
+# --8<-- [end:exercise_2_starter]
 
-# --8<-- [start:exercise_3_solution]
+# --8<-- [start:exercise_2_solution]
 import numpy as np
 
 from snippets.questions.mixture_density_networks import log_sum_exp
@@ -96,9 +50,9 @@ def log_density(log_weights, means, log_sigmas, y):
     return log_sum_exp(log_weights + parts.sum(axis=-1))
 
 
-# --8<-- [end:exercise_3_solution]
+# --8<-- [end:exercise_2_solution]
 
-# --8<-- [start:exercise_3_check]
+# --8<-- [start:exercise_2_check]
 import numpy as np
 
 rng = np.random.default_rng(0)
@@ -119,4 +73,4 @@ assert np.allclose(found, np.log(expected)), (
 )
 far = log_density(np.log(weights), means, log_sigmas, y + 1000)
 assert np.isfinite(far).all(), f"far away: expected numbers, got {far}"
-# --8<-- [end:exercise_3_check]
+# --8<-- [end:exercise_2_check]
