@@ -10,16 +10,16 @@ that editing one page does not run the others.
 
 import json
 import re
-from html import escape
 from functools import partial
+from html import escape
 from textwrap import dedent
 from typing import Any
 
 from markdown import Markdown
 from markdown.extensions import Extension
-from markupsafe import Markup
 from markdown_exec import base_format, formatters
 from markdown_exec._internal.formatters.python import _run_python
+from markupsafe import Markup
 
 from hooks.code_graph import ROOT, fingerprint, modules_of
 from hooks.live_blocks import plans
@@ -117,7 +117,11 @@ def format_python(md: Markdown, **options: Any) -> str:
     if not options["source"]:
         return shown
     plan = run.plans[place]
-    about = f'data-needs="{escape(plan.needs)}"' if plan.needs else 'class="live"'
+    about = (
+        f'data-needs="{escape(plan.needs)}"'
+        if plan.needs
+        else 'class="live"'
+    )
     if plan.rest:
         about += f' data-rest="{escape(plan.rest)}"'
     if expected:

@@ -6,6 +6,7 @@ there, and so is each that uses what it would have made.
 """
 
 import ast
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hooks.code_graph import files_needed, imported_modules, modules_of
@@ -25,7 +26,7 @@ class Names(ast.NodeVisitor):
         self.taken: set[str] = set()
         self.made = set(made or ())
 
-    def within(self, made: set[str], parts: list[ast.AST]) -> None:
+    def within(self, made: set[str], parts: Sequence[ast.AST]) -> None:
         """An inner scope: what it takes, but not what it defines."""
         inner = Names(made=self.made | made)
         for part in parts:
@@ -80,7 +81,9 @@ class Names(ast.NodeVisitor):
         self.made.add(node.name)
 
     def visit_comprehension_of(self, node: Any) -> None:
-        last = [node.key, node.value] if hasattr(node, "key") else [node.elt]
+        last = (
+            [node.key, node.value] if hasattr(node, "key") else [node.elt]
+        )
         parts: list[ast.AST] = []
         for loop in node.generators:
             parts += [loop.iter, loop.target, *loop.ifs]

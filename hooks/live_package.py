@@ -19,7 +19,11 @@ def contents() -> dict[str, bytes]:
     for path in SNIPPETS.rglob("*"):
         name = path.relative_to(ROOT)
         torch = path.stem.endswith("_torch")
-        if path.suffix in PACKED and not torch and name.parts[1] != "exercises":
+        if (
+            path.suffix in PACKED
+            and not torch
+            and name.parts[1] != "exercises"
+        ):
             found[name.as_posix()] = path
     packed = {name: found[name].read_bytes() for name in sorted(found)}
     packed["snippets/__init__.py"] = b""  # it would check the shapes

@@ -1,8 +1,7 @@
 """Every block that runs in the page prints there what the build printed."""
 
-from playwright.sync_api import Page, expect
-
 import pytest
+from playwright.sync_api import Page, expect
 
 from hooks.live_blocks import plans
 from tests.book import fences, markdown_pages
@@ -33,7 +32,9 @@ def pages_with_live_blocks() -> list[str]:
             not plan.needs and block.option("source")
             for plan, block in zip(told, blocks, strict=True)
         ):
-            found.append(name.removesuffix(".md").removesuffix("index") + "/")
+            found.append(
+                name.removesuffix(".md").removesuffix("index") + "/"
+            )
     return found
 
 
@@ -46,7 +47,9 @@ def run_last_block(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", pages_with_live_blocks())
-def test_every_live_block_prints_what_the_build_printed(page, address, path):
+def test_every_live_block_prints_what_the_build_printed(
+    page, address, path
+):
     page.goto(address + path)
     run_last_block(page)
     results = page.evaluate(RESULTS)
@@ -76,7 +79,9 @@ def test_a_reader_can_change_a_block_and_take_it_back(markov):
     cell = replace_code(markov, 0, "print(6 * 7)\n'and a value'")
     cell.get_by_role("button", name="Run").click()
     expect(cell.locator(".live-status")).to_have_text("Done.")
-    expect(cell.locator(".live-output")).to_contain_text("42\n'and a value'")
+    expect(cell.locator(".live-output")).to_contain_text(
+        "42\n'and a value'"
+    )
     cell.get_by_role("button", name="Reset").click()
     expect(cell.locator(".live-output")).to_be_hidden()
     expect(cell.get_by_role("textbox")).not_to_have_value("print(6 * 7)")
@@ -113,15 +118,18 @@ def test_output_is_cut_at_a_limit(markov):
     assert "more" not in cell.locator(".live-output").inner_text()
 
 
-def test_a_missing_file_gives_words_and_another_try(page, address):
-    page.route("**/std-pyc.zip", lambda route: route.abort())
+def test_a_missing_file_gives_words_and_another_try(browser, address):
+    context = browser.new_context(service_workers="block")
+    page = context.new_page()
+    context.route("**/std-pyc.zip", lambda route: route.abort())
     page.goto(address + "sequence-models/markov-model/")
     cell = page.locator(".live").first
     cell.get_by_role("button", name="Run").click()
     expect(cell.locator(".live-status")).to_contain_text("could not start")
-    page.unroute("**/std-pyc.zip")
+    context.unroute("**/std-pyc.zip")
     cell.get_by_role("button", name="Run").click()
     expect(cell.locator(".live-status")).to_contain_text("in the book")
+    context.close()
 
 
 def test_nothing_of_python_is_loaded_before_it_is_wanted(page, address):
@@ -136,6 +144,7 @@ def test_python_starts_again_without_a_network(page, address):
     page.goto(address + "sequence-models/markov-model/")
     run_last_block(page)
     page.context.set_offline(True)
+    page.reload()
     cell = replace_code(page, 0, "while True: 0")
     cell.get_by_role("button", name="Run").click()
     cell.get_by_role("button", name="Stop").click()
@@ -175,7 +184,7 @@ def test_one_button_forgets_all_that_was_written(page, address):
     box = page.get_by_role("textbox", name="Code of exercise 1")
     box.fill("mine = 1")
     page.goto(address + "how-to-run/")
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear what I wrote").click()
     page.goto(address + "sequence-models/markov-model/")
     expect(box).not_to_have_value("mine = 1")
 

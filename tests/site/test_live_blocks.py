@@ -11,7 +11,9 @@ import pytest
 from hooks.live_blocks import Names, plans
 from hooks.live_package import contents, on_post_build
 
-TORCH = "import numpy as np\nimport torch\nx = torch.ones(2)\ny = np.ones(2)"
+TORCH = (
+    "import numpy as np\nimport torch\nx = torch.ones(2)\ny = np.ones(2)"
+)
 
 
 def names(code: str) -> tuple[set[str], set[str]]:
@@ -74,7 +76,11 @@ def test_blocks_about_the_check_of_shapes_are_not_live():
             ("from jaxtyping import TypeCheckError", ""),
         ]
     )
-    assert [p.needs for p in told] == ["checked shapes", "", "checked shapes"]
+    assert [p.needs for p in told] == [
+        "checked shapes",
+        "",
+        "checked shapes",
+    ]
 
 
 def test_a_module_that_imports_torch_far_away_is_found():

@@ -45,6 +45,6 @@ def test_the_versions_are_those_of_the_files():
 
 def test_a_new_runtime_gets_a_new_cache_in_the_browser():
     version = {part["name"]: part["version"] for part in VENDORED}
-    worker = (ROOT / "docs/theme/pyodide/worker.js").read_text()
-    (cache,) = re.findall(r'const CACHE = "([^"]+)"', worker)
+    keeper = (ROOT / "docs/theme/sw.js").read_text()
+    (cache,) = re.findall(r'const CACHE = "([^"]+)"', keeper)
     assert cache == f"python-{version['Pyodide']}-numpy-{version['NumPy']}"

@@ -1,6 +1,15 @@
 /* Run, Edit, Reset and Stop under each block that runs in the page, and Check
    under each exercise. Python itself is loaded when it is first wanted. */
-const python = () => import("./python.js");
+let loaded = null;
+function python() {
+  loaded ??= import("./python.js").then((module) => {
+    module.whenLost(() => Block.all.forEach((block) => (block.ran = false)));
+    return module;
+  });
+  return loaded;
+}
+const warmUp = () => python().then(({ start }) => start());
+
 const element = (tag, properties, ...children) => {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
@@ -59,8 +68,9 @@ class Cell {
     this.editor = edit(pre, `Code of ${this.name}`, () => this.run(), () => this.changed());
     this.editButton.hidden = true;
     this.resetButton.hidden = false;
-    if (focus) this.editor.focus();
-    if (focus) warmUp();
+    if (!focus) return;
+    this.editor.focus();
+    warmUp();
   }
 
   changed() {
@@ -225,13 +235,6 @@ class Exercise extends Cell {
   verdict(result) {
     return result.error ? `${result.error}.` : "Done.";
   }
-}
-
-function warmUp() {
-  python().then(({ start, onLoss }) => {
-    onLoss(() => Block.all.forEach((block) => (block.ran = false)));
-    return start();
-  });
 }
 
 function explain(block) {

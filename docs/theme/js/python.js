@@ -1,4 +1,5 @@
 /* The page's side of Python: one worker, started when it is first needed. */
+const KEEPER = new URL("../sw.js", import.meta.url);
 const WORKER = new URL("../pyodide/worker.js", import.meta.url);
 export const LIMITS = { start: 60, run: 60 }; // seconds
 
@@ -7,14 +8,16 @@ let ready = null;
 let module = null; // compiled once, handed on when the worker is replaced
 let running = null; // {id, onText, finish, timer}
 let count = 0;
-let losses = []; // told when Python and its variables are gone
+let onLoss = () => {}; // told when Python and its variables are gone
 
-export const onLoss = (tell) => losses.push(tell);
+export const whenLost = (tell) => (onLoss = tell);
 
 function end(result) {
-  worker?.terminate();
-  worker = ready = null;
-  for (const tell of losses) tell();
+  if (worker) {
+    worker.terminate();
+    worker = ready = null;
+    onLoss();
+  }
   finish(result);
 }
 
@@ -26,32 +29,44 @@ function finish(result) {
   done(result);
 }
 
-/* Resolves when Python is ready; rejects with words when it cannot start. */
-export function start() {
-  if (ready) return ready;
-  ready = new Promise((resolve, reject) => {
+/* Resolves when the keeper of files answers this page's requests, or cannot:
+   without https, or in a private window, Python works all the same. */
+async function keep() {
+  const keeper = navigator.serviceWorker;
+  if (!keeper || keeper.controller) return;
+  const claimed = new Promise((resolve) => keeper.addEventListener("controllerchange", resolve, { once: true }));
+  const slow = new Promise((resolve) => setTimeout(resolve, 1000));
+  try {
+    await keeper.register(KEEPER);
+    await Promise.race([claimed, slow]);
+  } catch {
+    // as without it
+  }
+}
+
+/* Resolves when the new worker is ready; rejects with words when it fails. */
+function boot() {
+  return new Promise((resolve, reject) => {
     const fail = (why) => {
-      reject(new Error(`Python could not start: ${why}. Press Run to try again.`));
+      clearTimeout(timer);
       worker?.terminate();
       worker = ready = null;
+      reject(new Error(`Python could not start: ${why}. Press Run to try again.`));
     };
     const timer = setTimeout(() => fail(`no answer in ${LIMITS.start} seconds`), LIMITS.start * 1000);
     try {
       worker = new Worker(WORKER);
     } catch (error) {
-      clearTimeout(timer);
       fail(error.message);
       return;
     }
-    worker.onerror = (event) => {
-      clearTimeout(timer);
-      fail(event.message || "its files cannot be read");
-    };
+    worker.onerror = (event) => fail(event.message || "its files cannot be read");
     worker.onmessage = ({ data }) => {
       if (data.type === "module") module = data.module;
-      else if (data.type === "ready" || data.type === "failed") {
+      else if (data.type === "failed") fail(data.error);
+      else if (data.type === "ready") {
         clearTimeout(timer);
-        data.type === "ready" ? resolve() : fail(data.error);
+        resolve();
       } else if (data.id !== running?.id) return;
       else if (data.type === "text") running.onText(data.text);
       else if (data.result.ended) end({ stopped: `Python ended: ${data.result.ended}.` });
@@ -59,7 +74,11 @@ export function start() {
     };
     worker.postMessage({ type: "start", module });
   });
-  ready.catch(() => {});
+}
+
+export function start() {
+  ready ??= keep().then(boot);
+  ready.catch(() => {}); // whoever runs code is told
   return ready;
 }
 

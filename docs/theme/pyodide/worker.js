@@ -4,7 +4,6 @@
                  {type: "text", id, text}, {type: "done", id, result} */
 "use strict";
 const HERE = new URL("./", self.location.href).href;
-const CACHE = "python-0.27.7-numpy-2.0.2"; // vendored.json has the same versions
 const LONGEST_OUTPUT = 200_000; // characters
 const PACKAGES = "/lib/python3.12/site-packages";
 
@@ -12,38 +11,13 @@ let run = null;
 let current = 0;
 let written = 0;
 
-/* Kept by the browser, so that Python starts again without a network. The
-   book's own code is asked for anew each time, and kept for when that fails. */
-async function kept(url, fetchNow) {
-  if (!self.caches) return fetchNow();
-  const cache = await caches.open(CACHE);
-  const ours = url.endsWith("book.zip");
-  const found = await cache.match(url);
-  if (found && !ours) return found;
-  try {
-    const response = await fetchNow();
-    if (!response.ok) throw new Error(`${url}: ${response.status}`);
-    cache.put(url, response.clone()).catch(() => {}); // a full disk is no error
-    return response;
-  } catch (error) {
-    if (found) return found;
-    throw error;
-  }
-}
-
-async function forgetOlder() {
-  for (const name of self.caches ? await caches.keys() : []) {
-    if (name.startsWith("python-") && name !== CACHE) await caches.delete(name);
-  }
-}
-
+/* Compiles the runtime once for a page: the page hands it on. */
 function handOn(module) {
   const streaming = WebAssembly.instantiateStreaming;
   const plainFetch = self.fetch.bind(self);
   self.fetch = (url, options) => {
-    const address = String(url.url || url);
-    if (module && address.endsWith(".wasm")) return Promise.resolve(new Response(""));
-    return kept(address, () => plainFetch(url, options));
+    const compiled = module && String(url.url || url).endsWith(".wasm");
+    return compiled ? Promise.resolve(new Response("")) : plainFetch(url, options);
   };
   WebAssembly.instantiateStreaming = async (source, imports) => {
     if (module) return { module, instance: await WebAssembly.instantiate(module, imports) };
@@ -71,7 +45,11 @@ function writer() {
 
 async function start(module) {
   handOn(module);
-  const archive = (name) => fetch(HERE + name).then((response) => response.arrayBuffer());
+  const archive = async (name) => {
+    const response = await fetch(HERE + name);
+    if (!response.ok) throw new Error(`${name}: ${response.status}`);
+    return response.arrayBuffer();
+  };
   const numpy = archive("numpy-trim-pyc.whl");
   const book = archive("book.zip");
   importScripts(HERE + "pyodide.js");
@@ -87,7 +65,6 @@ async function start(module) {
   python.setStdin({ error: true });
   run = python.pyimport("book_runner").run;
   postMessage({ type: "ready" });
-  forgetOlder();
 }
 
 self.onmessage = async ({ data }) => {
