@@ -143,6 +143,8 @@ def test_nothing_of_python_is_loaded_before_it_is_wanted(page, address):
 def test_python_starts_again_without_a_network(page, address):
     page.goto(address + "sequence-models/markov-model/")
     run_last_block(page)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)  # for what is kept in the background
     page.context.set_offline(True)
     page.reload()
     cell = replace_code(page, 0, "while True: 0")

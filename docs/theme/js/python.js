@@ -8,6 +8,7 @@ let ready = null;
 let module = null; // compiled once, handed on when the worker is replaced
 let running = null; // {id, onText, finish, timer}
 let count = 0;
+let whenReady = () => {};
 let onLoss = () => {}; // told when Python and its variables are gone
 
 export const whenLost = (tell) => (onLoss = tell);
@@ -29,6 +30,14 @@ function finish(result) {
   done(result);
 }
 
+/* What the page loaded before the keeper was there is asked for once more. */
+function remember() {
+  const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+  for (const url of new Set([location.href.split("#")[0], ...loaded])) {
+    if (url.startsWith(new URL("./", KEEPER).href)) fetch(url).catch(() => {});
+  }
+}
+
 /* Resolves when the keeper of files answers this page's requests, or cannot:
    without https, or in a private window, Python works all the same. */
 async function keep() {
@@ -39,6 +48,7 @@ async function keep() {
   try {
     await keeper.register(KEEPER);
     await Promise.race([claimed, slow]);
+    whenReady = remember;
   } catch {
     // as without it
   }
@@ -67,6 +77,7 @@ function boot() {
       else if (data.type === "ready") {
         clearTimeout(timer);
         resolve();
+        whenReady();
       } else if (data.id !== running?.id) return;
       else if (data.type === "text") running.onText(data.text);
       else if (data.result.ended) end({ stopped: `Python ended: ${data.result.ended}.` });
