@@ -11,18 +11,22 @@ that editing one page does not run the others.
 import json
 import re
 from functools import partial
+from html import escape
+from textwrap import dedent
 from typing import Any
 
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown_exec import base_format, formatters
 from markdown_exec._internal.formatters.python import _run_python
+from markupsafe import Markup
 
 from hooks.code_graph import ROOT, fingerprint, modules_of
+from hooks.live_blocks import plans
 
 CACHE = ROOT / ".cache/blocks"
 FENCE = re.compile(
-    r"^(?P<indent> *)```python [^\n]*exec=\"1\"[^\n]*\n"
+    r"^(?P<indent> *)```python (?P<head>[^\n]*exec=\"1\"[^\n]*)\n"
     r"(?P<body>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -35,6 +39,7 @@ class PageRun:
         blocks = list(FENCE.finditer(text))
         self.expected = len(blocks)
         self.file = CACHE / f"{cache_key(blocks)}.json"
+        self.plans = plans([(dedent(b["body"]), raises(b)) for b in blocks])
         self.recorded: list[list[str]] = []
         self.recalled: list[list[str]] = []
         if self.file.exists():
@@ -57,6 +62,11 @@ class PageRun:
         part = self.file.with_suffix(".part")
         part.write_text(json.dumps(self.recorded), "utf-8")
         part.replace(self.file)
+
+
+def raises(block: re.Match[str]) -> str:
+    found = re.search(r'raises="([^"]*)"', block["head"])
+    return found[1] if found else ""
 
 
 def cache_key(blocks: list[re.Match[str]]) -> str:
@@ -93,15 +103,32 @@ def must_fail(code: str, expected: str) -> tuple[str, str]:
 def format_python(md: Markdown, **options: Any) -> str:
     """What markdown-exec calls for a fence with `exec="1"`."""
     if not hasattr(md, "page_run"):
-        md.page_run = PageRun("\n".join(md.lines))  # type: ignore[attr-defined]
+        md.page_run = PageRun("\n".join(md.lines))  # type: ignore
+    run: PageRun = md.page_run  # type: ignore[attr-defined]
+    place = len(run.recorded)
     expected = options.get("extra", {}).pop("raises", "")
-    return base_format(
+    shown = base_format(
         language="python",
-        run=md.page_run.run,  # type: ignore[attr-defined]
+        run=run.run,
         md=md,
         transform_source=expected and partial(must_fail, expected=expected),
         **options,
     )
+    if not options["source"]:
+        return shown
+    plan = run.plans[place]
+    about = (
+        f'data-needs="{escape(plan.needs)}"'
+        if plan.needs
+        else 'class="live"'
+    )
+    if plan.rest:
+        about += f' data-rest="{escape(plan.rest)}"'
+    if expected:
+        about += f' data-raises="{expected}"'
+    if options["html"]:
+        about += ' data-output="html"'
+    return Markup(f"<div {about}>{shown}</div>")  # noqa: S704
 
 
 class ExecutedBlocks(Extension):

@@ -54,10 +54,10 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## The data, and the best that is possible
 #
-# $x = y + 0.3 \sin(2 \pi y)$ plus noise, and $y$ is to be told from $x$: the
-# example of Bishop (1994), with half of his noise. All that a model could
-# know is known here exactly: the density $p(y \mid x)$, its mean, and the
-# log-likelihood that no model can exceed on average.
+# $x = y + 0.3 \sin(2 \pi y)$ plus noise, and $y$ is to be told from $x$:
+# the example of Bishop (1994), with half of his noise. All that a model
+# could know is known here exactly: the density $p(y \mid x)$, its mean, and
+# the log-likelihood that no model can exceed on average.
 
 # %%
 x, y = draw(1000, np.random.default_rng(0))
@@ -121,8 +121,8 @@ lines(
 
 # %% [markdown]
 # By its own measure the network is near the best possible. But the best
-# possible by squared error is, for 16 % of the $x$, a value that nothing can
-# have caused; and a network, which is smooth where the mean jumps, does
+# possible by squared error is, for 16 % of the $x$, a value that nothing
+# can have caused; and a network, which is smooth where the mean jumps, does
 # worse. In the region of three answers the mean lies within the noise of
 # the middle branch, since one of the others lies on either side of it. It
 # is possible there, and it hides the other two.
@@ -165,7 +165,6 @@ assert wrong(drawn(found[3][int(np.argmax(held_out[3]))]))[1] < 0.06
 
 # %%
 counts = np.array(COUNTS)
-chosen = found[3][int(np.argmax(held_out[3]))]
 lines(
     {
         "best seed": (counts, np.array([max(held_out[k]) for k in COUNTS])),
@@ -178,26 +177,31 @@ lines(
     x="Gaussians",
     y="held-out nats",
     points=True,
-    alt="Held-out log-likelihood rises steeply from one Gaussian to two and "
-    "to three, and is flat from three to ten, below the line of the exact "
+    alt="Held-out log-likelihood rises steeply from one Gaussian to two "
+    "and to three, and is flat from three to ten, below the line of the exact "
     "density.",
 )
 
 # %% [markdown]
 # Two Gaussians cannot stand in three places. From three on the curve is
-# flat, below the line of the exact density: Gaussians are no boxes. Where
-# do the last odd values stand? At the ends of a branch the exact density
-# switches it off at once; a network does it little by little.
+# flat, below the line of the exact density: Gaussians are no boxes. And
+# where do the last odd values stand? Just outside the fold:
 
 # %%
-at_ends = (np.abs(np.abs(asked - 0.5) - 0.14) < 0.06).mean()
+chosen = found[3][int(np.argmax(held_out[3]))]
 strays = asked[odd(asked, drawn(chosen))]
-share = (np.abs(np.abs(strays - 0.5) - 0.14) < 0.06).mean()
-print(f"x from 0.30 to 0.42 or from 0.58 to 0.70: {at_ends:.0%} of all,")
-print(f"but {share:.0%} of those with an odd sample")
-assert share > at_ends + 0.2
+near, near_strays = (
+    (np.abs(np.abs(values - 0.5) - 0.22) < 0.08).mean()
+    for values in (asked, strays)
+)
+print("x from 0.20 to 0.36, or from 0.64 to 0.80:")
+print(f"{near:.0%} of all, {near_strays:.0%} of those with an odd value")
+assert near < 0.4 < near_strays
 
 # %% [markdown]
+# There one answer is left, and the other Gaussians should have the weight 0
+# at once. A smooth network lets them fade little by little.
+#
 # ## Data and samples
 #
 # The held-out pairs, then the same $x$ with one sample each of the mixture
@@ -276,8 +280,8 @@ assert shares["weighted mean of the means"][1] > wrong(told[0])[1]
 # The mean of the heaviest Gaussian is never far off: where only *one* right
 # answer is wanted, it is the one to take. The mean of the mixture is worse
 # than that of the network above, though both estimate the same number: a
-# weight that is a little off costs the likelihood next to nothing, and moves
-# the mean in proportion to the distance between the branches.
+# weight that is a little off costs the likelihood next to nothing, and
+# moves the mean in proportion to the distance between the branches.
 #
 # ## Trained badly
 #
@@ -322,9 +326,9 @@ assert ends["softmax over batch"][3] > 0.08
 
 # %% [markdown]
 # The sum of logs makes three copies of one Gaussian: no better than the
-# mixture of one. With the softmax over the batch the loss is not comparable
-# with the others, since the weights of a row do not sum to 1. Held out, with
-# weights that do, it is far below the right loss.
+# mixture of one. With the softmax over the batch the loss cannot be
+# compared, since the weights of a row do not sum to 1. Held out, with
+# weights that do, the network is far below that of the right loss.
 #
 # ## What this says
 #
