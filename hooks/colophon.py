@@ -2,11 +2,15 @@
 
 import platform
 import re
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import dedent
 
 from hooks.claims import read_claims
 from hooks.code_graph import ROOT
+from hooks.executed_blocks import FENCE, raises
+from hooks.live_blocks import plans
 
 DOCS = ROOT / "docs/en"
 TOOLS = ["numpy", "torch", "mkdocs", "mkdocs-material", "markdown-exec"]
@@ -44,6 +48,29 @@ def numbers() -> dict[str, int]:
             r"^- ", [DOCS / "reference/bibliography.md"]
         ),
     }
+
+
+def live() -> Counter[str]:
+    """How many shown blocks run in the page (""), and what others need."""
+    found: Counter[str] = Counter()
+    for path in sorted(DOCS.rglob("*.md")):
+        blocks = list(FENCE.finditer(path.read_text(encoding="utf-8")))
+        told = plans([(dedent(b["body"]), raises(b)) for b in blocks])
+        found.update(
+            plan.needs
+            for plan, block in zip(told, blocks, strict=True)
+            if 'source="' in block["head"]
+        )
+    return found
+
+
+def live_table() -> str:
+    """Markdown: which blocks a reader can run in the page, and why not."""
+    rows = [
+        f"| {'no: needs ' + need if need else 'yes'} | {n:,} |"
+        for need, n in sorted(live().items())
+    ]
+    return "\n".join(["| runs in the page | blocks |", "|---|---:|", *rows])
 
 
 def numbers_table() -> str:

@@ -53,28 +53,28 @@ def attend_each(
 # --8<-- [end:loop]
 
 
-# --8<-- [start:counted]
-class Counted(NamedTuple):
-    """The different pairs, and how often each one occurs."""
+# --8<-- [start:merged]
+class Pairs(NamedTuple):
+    """Pairs that all differ, and how often each one occurs."""
 
     keys: Float[np.ndarray, "pairs d_k"]
     values: Float[np.ndarray, "pairs d_v"]
     times: Int[np.ndarray, " pairs"]
 
 
-def counted(
+def merged(
     keys: Float[np.ndarray, "source d_k"],
     values: Float[np.ndarray, "source d_v"],
-) -> Counted:
-    """Equal pairs once; the order of the others is not kept."""
+) -> Pairs:
+    """Each pair once, in an order of its own."""
     both, times = np.unique(
         np.hstack([keys, values]), axis=0, return_counts=True
     )
     d_k = keys.shape[1]
-    return Counted(both[:, :d_k], both[:, d_k:], times)
+    return Pairs(both[:, :d_k], both[:, d_k:], times)
 
 
-# --8<-- [end:counted]
+# --8<-- [end:merged]
 
 
 # --8<-- [start:groups]

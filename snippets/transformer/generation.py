@@ -46,13 +46,14 @@ DATES = Path(__file__).with_name("dates.npz")  # the weights of lab 5
 # --8<-- [start:load]
 def load(path: Path) -> Transformer:
     """A model of one layer each from arrays whose names are its parts."""
-    stored = np.load(path)
+    with np.load(path) as stored:
+        arrays = dict(stored)
 
     def part(kind: Any, name: str) -> Any:
         if kind is int:
-            return int(stored["n_heads"])
+            return int(arrays["n_heads"])
         if not hasattr(kind, "_fields"):  # an array, not a NamedTuple
-            return stored[name].astype(float)
+            return arrays[name].astype(float)
         parts = kind.__annotations__.items()
         return kind(*(part(k, f"{name}.{field}") for field, k in parts))
 
@@ -112,9 +113,8 @@ def next_logits(
     arrange: Arrange = post_norm,
 ) -> Float[np.ndarray, "*batch vocab"]:
     """Logits of the word after the prefix: of all rows, the last."""
-    return all_logits(model, prefix, memory, memory_mask, arrange)[
-        ..., -1, :
-    ]
+    rows = all_logits(model, prefix, memory, memory_mask, arrange)
+    return rows[..., -1, :]
 
 
 # --8<-- [end:next]
@@ -139,20 +139,23 @@ def has_ended(
     return (written[..., 1:] == end).any(axis=-1, keepdims=True)
 
 
-def greedy(
+Choose = Callable[[np.ndarray], np.ndarray]  # a word for each row of logits
+
+
+def write(
     model: Transformer,
     source: Int[np.ndarray, "*batch source"],
     start: int,
     end: int,
     longest: int,
+    choose: Choose,
     arrange: Arrange = post_norm,
     pad: int = 0,
 ) -> Int[np.ndarray, "*batch target"]:
-    """From `start`, always the likeliest word, until all rows have `end`.
+    """From `start`, a chosen word at a time, until all rows have `end`.
 
-    At most `longest` words after `start`. Of equal logits the lowest word
-    wins. Raises ValueError for a source without a word, for a negative
-    length, and for a word that is not in the vocabulary.
+    At most `longest` words after `start`. Raises ValueError for a source
+    without a word, a negative length, and a word not in the vocabulary.
     """
     vocab = len(model.target_embedding)
     if not (0 <= start < vocab and 0 <= end < vocab):
@@ -168,9 +171,28 @@ def greedy(
         if has_ended(written, end).all():
             break
         logits = next_logits(model, written, memory, mask, arrange)
-        words = logits.argmax(axis=-1, keepdims=True)
+        words = choose(logits)[..., None]
         written = extend(written, words, end, pad)
     return written
+
+
+def greedy(
+    model: Transformer,
+    source: Int[np.ndarray, "*batch source"],
+    start: int,
+    end: int,
+    longest: int,
+    arrange: Arrange = post_norm,
+    pad: int = 0,
+) -> Int[np.ndarray, "*batch target"]:
+    """Always the likeliest word; of equal logits the lowest word wins."""
+
+    def likeliest(logits: np.ndarray) -> np.ndarray:
+        return np.asarray(logits.argmax(axis=-1))
+
+    return write(
+        model, source, start, end, longest, likeliest, arrange, pad
+    )
 
 
 # --8<-- [end:greedy]

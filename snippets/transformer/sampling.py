@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from snippets.transformer.encoder import Arrange, post_norm
-from snippets.transformer.generation import encode_source, next_logits
-from snippets.transformer.masking import padding_mask
+from snippets.transformer.generation import write
 from snippets.transformer.overview import Transformer
 from snippets.transformer.scaled_dot_product_attention import (
     log_softmax,
@@ -190,31 +189,15 @@ def generate(
     arrange: Arrange = post_norm,
     pad: int = 0,
 ) -> Int[np.ndarray, "*batch target"]:
-    """From `start`, a sampled word at a time, until all rows have `end`.
+    """A text for each row: every word is drawn, after `adjust`.
 
-    In all else as `greedy`: at most `longest` words after `start`, padding
-    behind an `end`. Raises ValueError as `greedy` and `adjust` do.
+    In all else as `greedy`. Raises ValueError as `write` and `adjust` do.
     """
-    vocab = len(model.target_embedding)
-    if not (0 <= start < vocab and 0 <= end < vocab):
-        raise ValueError(f"start and end must be 0 to {vocab - 1}")
-    if longest < 0:
-        raise ValueError(f"longest must not be negative: {longest}")
-    if not (source != pad).any(axis=-1).all():
-        raise ValueError("source must have a word that is not padding")
-    mask = padding_mask(source, pad)
-    memory = encode_source(model, source, mask, arrange)
-    written = np.full((*source.shape[:-1], 1), start)
-    ended = np.zeros(source.shape[:-1], dtype=bool)
-    for _ in range(longest):
-        if ended.all():
-            break
-        logits = next_logits(model, written, memory, mask, arrange)
-        words = sample(adjust(logits, t, k, p), rng)
-        words = np.where(ended, pad, words)
-        ended = ended | (words == end)
-        written = np.concatenate([written, words[..., None]], axis=-1)
-    return written
+
+    def draw(logits: np.ndarray) -> np.ndarray:
+        return sample(adjust(logits, t, k, p), rng)
+
+    return write(model, source, start, end, longest, draw, arrange, pad)
 
 
 # --8<-- [end:generate]

@@ -98,7 +98,7 @@ class Whole(nn.Module):
         target: Int[Tensor, "batch target"],
     ) -> Float[Tensor, "batch target vocab"]:
         time, hidden = target.shape[1], source == self.pad
-        future = torch.ones(time, time, dtype=torch.bool).triu(1)
+        future = hidden.new_ones(time, time).triu(1)
         y = self.stacks(
             self.embed(self.source_embedding, source),
             self.embed(self.target_embedding, target),

@@ -170,17 +170,17 @@ def test_rollout_finds_what_matters_for_one_question_and_not_the_other(
 
 def test_rollout_does_not_notice_attention_that_does_nothing():
     model = from_viewer(network("symbol", 2))
-    mute = []
+    blind = []
     for layer in model.layers:
         part = layer.self_attention
         W_O = part.output._replace(W=0 * part.output.W)
-        mute.append(
+        blind.append(
             layer._replace(self_attention=part._replace(output=W_O))
         )
-    mute = model._replace(layers=tuple(mute))
+    blind = model._replace(layers=tuple(blind))
     pixels, marked = some_pictures().pixels, some_pictures().marked
-    assert effects(mute, pixels).max() == 0
-    looks = rollout(view(mute, pixels).maps)[:, 0, 1:]
+    assert effects(blind, pixels).max() == 0
+    looks = rollout(view(blind, pixels).maps)[:, 0, 1:]
     assert (looks.argmax(axis=1) == marked).mean() > 0.9
 
 

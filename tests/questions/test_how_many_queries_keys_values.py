@@ -9,7 +9,7 @@ from snippets.questions.how_many_queries_keys_values import (
     attend_each,
     attend_in_groups,
     attend_one,
-    counted,
+    merged,
 )
 from snippets.transformer.masking import causal_mask
 from snippets.transformer.scaled_dot_product_attention import (
@@ -87,19 +87,19 @@ def test_a_pair_that_occurs_n_times_has_log_n_more_score(times, seed):
     q, k, v = some(seed, 3, len(times))
     many_k, many_v = (np.repeat(part, times, axis=0) for part in (k, v))
     many = scaled_dot_product_attention(q, many_k, many_v).output
-    bag = counted(many_k, many_v)
-    assert sorted(bag.times) == sorted(times)
-    merged = scaled_dot_product_attention(
-        q, bag.keys, bag.values, np.log(bag.times)[None]
+    few = merged(many_k, many_v)
+    assert sorted(few.times) == sorted(times)
+    same = scaled_dot_product_attention(
+        q, few.keys, few.values, np.log(few.times)[None]
     )
-    np.testing.assert_allclose(merged.output, many, atol=1e-10)
+    np.testing.assert_allclose(same.output, many, atol=1e-10)
 
 
 def test_pairs_with_equal_keys_and_other_values_are_not_merged():
     k, v = np.ones((3, 2)), np.array([[1.0], [1.0], [2.0]])
-    bag = counted(k, v)
-    assert bag.values.tolist() == [[1.0], [2.0]]
-    assert bag.times.tolist() == [2, 1]
+    few = merged(k, v)
+    assert few.values.tolist() == [[1.0], [2.0]]
+    assert few.times.tolist() == [2, 1]
 
 
 def test_no_pair_is_refused():
@@ -108,6 +108,8 @@ def test_no_pair_is_refused():
         attend_each(q, k[:0], v[:0])
     with pytest.raises(ValueError, match="pairs must not be empty"):
         attend_one(q[0], [])
+    with pytest.raises(ValueError, match="scores must not be empty"):
+        scaled_dot_product_attention(q, k[:0], v[:0])
     assert attend_each(q[:0], k[:0], v[:0]).shape == (0, 2)
 
 

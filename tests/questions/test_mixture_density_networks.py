@@ -48,6 +48,7 @@ def mixture_of(seed, *shape):
     rng = np.random.default_rng(seed)
     logits, means, log_sigmas = rng.normal(size=(3, *shape))
     log_weights = logits - log_sum_exp(logits)[..., None]
+    log_sigmas = log_sigmas.clip(-2.0, 1.0)  # for sums over a grid
     y = np.asarray(rng.normal(size=shape[:-1]) * 10)
     return Mixture(log_weights, 3 * means, log_sigmas), y
 

@@ -4,7 +4,7 @@ import ast
 
 from hooks.claims import read_claims
 from hooks.code_graph import files_needed
-from hooks.colophon import numbers, versions_table
+from hooks.colophon import live, numbers, versions_table
 from tests.book import DOCS, ROOT, fences, markdown_pages, nav, study_pages
 
 
@@ -23,6 +23,19 @@ def test_the_colophon_counts_what_the_nav_and_the_blocks_have():
         bool(fence.option("raises")) for fence in blocks
     )
     assert told["claims of the notes with a verdict"] == len(read_claims())
+
+
+def test_every_shown_block_is_live_or_has_a_reason():
+    shown = [
+        fence
+        for page in markdown_pages()
+        for fence in fences(page)
+        if fence.executed and fence.option("source")
+    ]
+    told = live()
+    assert sum(told.values()) == len(shown)
+    assert set(told) == {"", "PyTorch", "checked shapes"}
+    assert told[""] > len(shown) / 2
 
 
 def test_the_colophon_counts_each_test_function():

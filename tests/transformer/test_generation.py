@@ -216,7 +216,9 @@ def test_wrong_values_are_refused_by_name():
 
 
 def test_the_stored_model_has_all_its_arrays():
-    model, stored = load(DATES), np.load(DATES)
+    model = load(DATES)
+    with np.load(DATES) as file:
+        stored = dict(file)
     assert isinstance(model, Transformer)
     names = [n for n in stored if n not in ("n_heads", "pre_norm")]
     assert len(arrays(model)) == len(names)

@@ -303,6 +303,10 @@ def test_a_target_padded_in_front_is_nan_without_gradients_only():
     assert library_gap(module, s, t, post_norm).whole < 1e-10
     with torch.no_grad():
         assert module(torch.tensor(s), torch.tensor(t)).isnan().all()
+        one = Whole(9, 9, 8, 2, 1, 16).eval()  # no layer to spread it
+        found = one(torch.tensor(s), torch.tensor(t)).isnan()
+    assert found[0, :2].all()
+    assert not found[0, 2:].any()
 
 
 def test_dropout_is_on_until_eval():

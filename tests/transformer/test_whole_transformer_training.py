@@ -173,3 +173,7 @@ def test_the_benchmark_trains_until_all_is_copied(monkeypatch, capsys):
     assert run.steps == 2
     assert run.copied == run.copied_others == 1.0
     assert run.seconds > 0
+    monkeypatch.setattr(benchmark, "copied", lambda *_: 0.5)
+    run = benchmark.run(0, longest=1, every=2)  # gives up, and says so
+    assert (run.steps, run.copied) == (1, 0.5)
+    assert run.seconds > 0

@@ -8,7 +8,6 @@ let ready = null;
 let module = null; // compiled once, handed on when the worker is replaced
 let running = null; // {id, onText, finish, timer}
 let count = 0;
-let whenReady = () => {};
 let onLoss = () => {}; // told when Python and its variables are gone
 
 export const whenLost = (tell) => (onLoss = tell);
@@ -30,27 +29,19 @@ function finish(result) {
   done(result);
 }
 
-/* What the page loaded before the keeper was there is asked for once more. */
-function remember() {
-  const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
-  for (const url of new Set([location.href.split("#")[0], ...loaded])) {
-    if (url.startsWith(new URL("./", KEEPER).href)) fetch(url).catch(() => {});
-  }
-}
-
-/* Resolves when the keeper of files answers this page's requests, or cannot:
-   without https, or in a private window, Python works all the same. */
-async function keep() {
+/* Once Python runs: what the page and the worker have loaded is asked for once
+   more, through the keeper. Where there is none (without https, in a private
+   window), Python works all the same. */
+async function keep(loadedByWorker) {
   const keeper = navigator.serviceWorker;
   if (!keeper || keeper.controller) return;
   const claimed = new Promise((resolve) => keeper.addEventListener("controllerchange", resolve, { once: true }));
-  const slow = new Promise((resolve) => setTimeout(resolve, 1000));
-  try {
-    await keeper.register(KEEPER);
-    await Promise.race([claimed, slow]);
-    whenReady = remember;
-  } catch {
-    // as without it
+  await keeper.register(KEEPER);
+  await claimed;
+  const loadedHere = performance.getEntriesByType("resource").map(({ name }) => name);
+  const ours = new URL("./", KEEPER).href;
+  for (const url of new Set([location.href.split("#")[0], WORKER.href, ...loadedHere, ...loadedByWorker])) {
+    if (url.startsWith(ours)) fetch(url).catch(() => {});
   }
 }
 
@@ -77,7 +68,7 @@ function boot() {
       else if (data.type === "ready") {
         clearTimeout(timer);
         resolve();
-        whenReady();
+        keep(data.loaded).catch(() => {});
       } else if (data.id !== running?.id) return;
       else if (data.type === "text") running.onText(data.text);
       else if (data.result.ended) end({ stopped: `Python ended: ${data.result.ended}.` });
@@ -88,7 +79,7 @@ function boot() {
 }
 
 export function start() {
-  ready ??= keep().then(boot);
+  ready ??= boot();
   ready.catch(() => {}); // whoever runs code is told
   return ready;
 }

@@ -1,6 +1,6 @@
 /* One Python for a page. Messages in:  {type: "start", module}
                                         {type: "run", id, code, name, space, fresh}
-   Messages out: {type: "ready"}, {type: "failed", error}, {type: "module", module},
+   Messages out: {type: "ready", loaded}, {type: "failed", error}, {type: "module", module},
                  {type: "text", id, text}, {type: "done", id, result} */
 "use strict";
 const HERE = new URL("./", self.location.href).href;
@@ -64,7 +64,8 @@ async function start(module) {
   python.setStderr(writer());
   python.setStdin({ error: true });
   run = python.pyimport("book_runner").run;
-  postMessage({ type: "ready" });
+  const loaded = performance.getEntriesByType("resource").map(({ name }) => name);
+  postMessage({ type: "ready", loaded });
 }
 
 self.onmessage = async ({ data }) => {

@@ -1,6 +1,29 @@
 """Exercises of the page on batch_first."""
 
 # --8<-- [start:exercise_1_starter]
+x = output = h_n = None  # three tuples
+# --8<-- [end:exercise_1_starter]
+
+# --8<-- [start:exercise_1_solution]
+x, output, h_n = (8, 15, 10), (8, 15, 2 * 20), (3 * 2, 8, 20)
+# --8<-- [end:exercise_1_solution]
+
+# --8<-- [start:exercise_1_check]
+from snippets.questions.batch_first import shapes
+
+rule = shapes(8, 15, 10, 20, layers=3, directions=2, batch_first=True)
+for name, yours, right in (
+    ("x", x, rule.x),
+    ("output", output, rule.output),
+    ("h_n", h_n, rule.h_n),
+):
+    assert yours is not None, f"{name}: expected a tuple, got None"
+    assert tuple(yours) == right, (
+        f"{name}: a size or its place is wrong in {yours}"
+    )
+# --8<-- [end:exercise_1_check]
+
+# --8<-- [start:exercise_2_starter]
 import numpy as np
 
 
@@ -9,9 +32,9 @@ def rows(h_n: np.ndarray) -> np.ndarray:
     return h_n[-2:].reshape(h_n.shape[1], -1)
 
 
-# --8<-- [end:exercise_1_starter]
+# --8<-- [end:exercise_2_starter]
 
-# --8<-- [start:exercise_1_solution]
+# --8<-- [start:exercise_2_solution]
 import numpy as np
 
 
@@ -20,9 +43,9 @@ def rows(h_n: np.ndarray) -> np.ndarray:
     return np.concatenate([h_n[-2], h_n[-1]], axis=1)
 
 
-# --8<-- [end:exercise_1_solution]
+# --8<-- [end:exercise_2_solution]
 
-# --8<-- [start:exercise_1_check]
+# --8<-- [start:exercise_2_check]
 import numpy as np
 
 from snippets.lstm.whole_lstm import initial, stack
@@ -39,4 +62,4 @@ for number, (yours, right) in enumerate(zip(found, wanted, strict=True)):
         f"row {number} must hold the two last states of sequence {number}, "
         f"expected {right.round(2)}, got {yours.round(2)}"
     )
-# --8<-- [end:exercise_1_check]
+# --8<-- [end:exercise_2_check]

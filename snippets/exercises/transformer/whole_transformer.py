@@ -1,27 +1,6 @@
 """Exercises of the page The whole Transformer."""
 
 # --8<-- [start:exercise_1_starter]
-answer = None  # how many numbers
-# --8<-- [end:exercise_1_starter]
-
-# --8<-- [start:exercise_1_solution]
-attention = 4 * (6 * 6 + 6)
-feed_forward = (6 * 10 + 10) + (10 * 6 + 6)
-norm = 2 * 6
-encoder_layer = attention + feed_forward + 2 * norm
-decoder_layer = 2 * attention + feed_forward + 3 * norm
-words = 20 * 6 + 30 * 6 + 30  # two tables, and the bias of the output
-answer = 2 * encoder_layer + decoder_layer + words
-# --8<-- [end:exercise_1_solution]
-
-# --8<-- [start:exercise_1_check]
-from snippets.transformer.overview import sizes
-
-expected = sum(sizes(6, 10, 2, 1)) + 20 * 6 + 30 * 6 + 30
-assert answer == expected, f"expected {expected}, got {answer}"
-# --8<-- [end:exercise_1_check]
-
-# --8<-- [start:exercise_2_starter]
 from snippets.transformer.overview import Linear
 
 
@@ -33,9 +12,9 @@ def tied(model):
     )
 
 
-# --8<-- [end:exercise_2_starter]
+# --8<-- [end:exercise_1_starter]
 
-# --8<-- [start:exercise_2_solution]
+# --8<-- [start:exercise_1_solution]
 from snippets.transformer.overview import Linear
 
 
@@ -47,9 +26,9 @@ def tied(model):
     )
 
 
-# --8<-- [end:exercise_2_solution]
+# --8<-- [end:exercise_1_solution]
 
-# --8<-- [start:exercise_2_check]
+# --8<-- [start:exercise_1_check]
 import numpy as np
 
 from snippets.transformer.overview import EXAMPLE, Linear, count
@@ -77,9 +56,9 @@ assert not expected.any(), (
 )
 found = transformer(one, words, words).shape
 assert found == (3, 6), f"expected logits of shape (3, 6), got {found}"
-# --8<-- [end:exercise_2_check]
+# --8<-- [end:exercise_1_check]
 
-# --8<-- [start:exercise_3_starter]
+# --8<-- [start:exercise_2_starter]
 from snippets.transformer.encoder import pre_norm
 from snippets.transformer.multi_head_attention import encode
 from snippets.transformer.positional_encoding import embed
@@ -90,9 +69,9 @@ def language_model(table, layers, norm, tokens):
     return encode(layers, x, None, norm, pre_norm) @ table.T
 
 
-# --8<-- [end:exercise_3_starter]
+# --8<-- [end:exercise_2_starter]
 
-# --8<-- [start:exercise_3_solution]
+# --8<-- [start:exercise_2_solution]
 from snippets.transformer.encoder import pre_norm
 from snippets.transformer.masking import causal_mask
 from snippets.transformer.multi_head_attention import encode
@@ -105,9 +84,9 @@ def language_model(table, layers, norm, tokens):
     return encode(layers, x, mask, norm, pre_norm) @ table.T
 
 
-# --8<-- [end:exercise_3_solution]
+# --8<-- [end:exercise_2_solution]
 
-# --8<-- [start:exercise_3_check]
+# --8<-- [start:exercise_2_check]
 import numpy as np
 
 from snippets.transformer.generation import DATES, load
@@ -132,4 +111,4 @@ assert late > 0, "expected the exchanged tokens to matter, got no change"
 turned = language_model(table, layers, norm, tokens[:, [0, 2, 1, 3, 4]])
 apart = np.abs(turned[:, -1] - logits[:, -1]).max()
 assert apart > 0, "expected positions to matter, got equal logits"
-# --8<-- [end:exercise_3_check]
+# --8<-- [end:exercise_2_check]
