@@ -55,7 +55,7 @@ def choices(about: str, names: Iterable[str], of: list[str]) -> str:
         ]
     ]
     legend = f"<legend>{about}</legend>"
-    return f"<fieldset class=\"choices\">{legend}{''.join(labels)}</fieldset>"
+    return f'<fieldset class="choices">{legend}{"".join(labels)}</fieldset>'
 
 
 def slug(name: str) -> str:

@@ -31,8 +31,12 @@ def numbers() -> dict[str, int]:
     return {
         "study pages": sum(path.parent != DOCS for path in study),
         "labs": len(sorted((DOCS / "labs").glob("*.py"))),
-        "blocks run while building": count(r'^ *```python .*exec="1"', pages),
-        "of these, blocks that must fail": count(r'^ *```.* raises="', pages),
+        "blocks run while building": count(
+            r'^ *```python .*exec="1"', pages
+        ),
+        "of these, blocks that must fail": count(
+            r'^ *```.* raises="', pages
+        ),
         "regions of tested code": count(r"# --8<-- \[start:", code),
         "exercises with check and solution": count(
             r"\[start:exercise_\d+_check\]", exercises

@@ -106,7 +106,8 @@ def format_python(md: Markdown, **options: Any) -> str:
         md.page_run = PageRun("\n".join(md.lines))  # type: ignore
     run: PageRun = md.page_run  # type: ignore[attr-defined]
     place = len(run.recorded)
-    expected = options.get("extra", {}).pop("raises", "")
+    extra = options.get("extra", {})
+    expected, explore = extra.pop("raises", ""), extra.pop("explore", "")
     shown = base_format(
         language="python",
         run=run.run,
@@ -122,6 +123,11 @@ def format_python(md: Markdown, **options: Any) -> str:
         if plan.needs
         else 'class="live"'
     )
+    if plan.alone:
+        about += " data-alone"
+    if explore:
+        assert not plan.needs, f"a block to explore needs {plan.needs}"
+        about += f' data-explore="{escape(explore)}"'
     if plan.rest:
         about += f' data-rest="{escape(plan.rest)}"'
     if expected:

@@ -111,6 +111,7 @@ class Plan(NamedTuple):
 
     needs: str
     rest: str
+    alone: bool = False  # it uses nothing of the blocks before it
 
 
 class Page:
@@ -119,12 +120,17 @@ class Page:
     def __init__(self) -> None:
         self.missing: dict[str, str] = {}  # name to what it needs
         self.generators: set[str] = set()  # of random numbers
+        self.made: set[str] = set()  # by any block so far
 
     def plan(self, code: str, raises: str = "") -> Plan:
         try:
             statements = ast.parse(code).body
         except SyntaxError:
             return Plan("a valid program", "")  # the build will say so
+        block = Names()
+        block.each(statements)
+        alone = not block.taken & self.made
+        self.made |= block.made
         needed, rest = "", []
         for statement in statements:
             need = self.follow(statement)
@@ -133,7 +139,7 @@ class Page:
                 rest.append(ast.unparse(statement))
         if raises == "TypeCheckError":
             needed = needed or "checked shapes"
-        return Plan(needed, "\n".join(rest) if needed else "")
+        return Plan(needed, "\n".join(rest) if needed else "", alone)
 
     def follow(self, statement: ast.stmt) -> str:
         """What the statement needs that is absent, in words, or ""."""

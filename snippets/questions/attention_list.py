@@ -138,7 +138,7 @@ def encode_with_maps(
     def noting(attention: Attention) -> Sublayer:
         def attend(z: np.ndarray) -> np.ndarray:
             seen = multi_head_attention(attention, z, z, mask)
-            maps[:] = [seen.weights]
+            maps.append(seen.weights)
             return seen.output
 
         return attend

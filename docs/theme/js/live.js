@@ -104,27 +104,34 @@ class Cell {
   }
 
   async run() {
-    const { run } = await python();
     if (Cell.busy) return;
     Cell.busy = true;
     this.bar.classList.add("running");
     this.stopButton.hidden = false;
-    const earlier = this.before().filter((cell) => !cell.ran);
-    let result = { value: null };
-    for (const cell of [...earlier, this]) {
-      this.status.textContent = cell === this ? "Running …" : `Running ${cell.name} first …`;
-      result = await cell.execute(run);
-      if (!cell.ran) {
-        if (cell !== this) result.stopped = `${cell.name} failed: ${result.stopped || result.error}.`;
-        break;
-      }
+    try {
+      this.status.textContent = await this.runInOrder();
+    } finally {
+      this.stopButton.hidden = true;
+      this.resetButton.hidden = false;
+      this.bar.classList.remove("running");
+      Cell.busy = false;
     }
-    this.stopButton.hidden = true;
-    this.resetButton.hidden = false;
-    this.bar.classList.remove("running");
-    const first = earlier.length ? ` Ran ${earlier.length} earlier blocks first.` : "";
-    this.status.textContent = (result.stopped || this.verdict(result)) + first;
-    Cell.busy = false;
+  }
+
+  /* This cell, after the earlier ones that have not run; how it went, in words. */
+  async runInOrder() {
+    const { run } = await python();
+    const earlier = this.before().filter((cell) => !cell.ran);
+    const blocks = earlier.length === 1 ? "block" : "blocks";
+    const said = earlier.length ? ` Ran ${earlier.length} earlier ${blocks} first.` : "";
+    for (const cell of earlier) {
+      this.status.textContent = `Running ${cell.name} first …`;
+      const { error, stopped } = await cell.execute(run);
+      if (!cell.ran) return `${cell.name} failed: ${stopped || error}.`;
+    }
+    this.status.textContent = "Running …";
+    const result = await this.execute(run);
+    return (result.stopped || this.verdict(result)) + said;
   }
 
   verdict(result) {
@@ -142,13 +149,13 @@ class Cell {
     const pre = element("pre", {}, text);
     const drawn = this.highlighted.parentElement.dataset.output === "html";
     let printed = "";
-    this.show([pre]);
+    if (!drawn) this.show([pre]); // the last picture stays until the next is there
     const result = await run({ code: this.code, name: `<${this.name}>`, space: this.space, fresh }, (more) => {
       printed += more;
       text.textContent = drawn ? "" : printed;
     });
     this.ran = result.stopped ? false : !result.error || result.error === this.raises;
-    if (drawn && this.ran) this.show(picture(printed));
+    if (drawn) this.show(this.ran ? picture(printed) : [pre]);
     if (result.value) text.append(result.value, "\n");
     if (result.error) {
       text.append(element("span", { className: "live-error", textContent: result.traceback }));
@@ -163,7 +170,64 @@ class Block extends Cell {
   static all = [];
 
   before() {
-    return Block.all.slice(0, Block.all.indexOf(this));
+    const alone = "alone" in this.highlighted.parentElement.dataset;
+    return alone ? [] : Block.all.slice(0, Block.all.indexOf(this));
+  }
+}
+
+/* A block that a reader drives: `name=low:high:step` is a slider, `name=a|b` a
+   choice. Each sets the line of the code that gives the name its first value. */
+class Explorable extends Block {
+  constructor(highlighted, name, explore) {
+    super(highlighted, name);
+    this.controls = new Map();
+    const legend = element("legend", { textContent: "Change a value: the code runs again, here." });
+    const field = element("fieldset", { className: "live-controls" }, legend);
+    for (const part of explore.split(";")) {
+      const [variable, range] = part.trim().split("=");
+      field.append(this.control(variable, range));
+    }
+    this.bar.before(field);
+  }
+
+  control(variable, range) {
+    const start = this.source.match(new RegExp(`^${variable} = ([^#\n]*?)\\s*(#.*)?$`, "m"))[1];
+    const told = element("output", { textContent: start });
+    const [min, max, step] = range.split(":");
+    const made = range.includes("|")
+      ? element("select", {}, ...range.split("|").map((value) => element("option", { value, selected: value === start }, value)))
+      : element("input", { type: "range", min, max, step, defaultValue: start });
+    made.oninput = () => {
+      told.textContent = made.value;
+      this.again();
+    };
+    this.controls.set(variable, { made, told, start });
+    const label = element("label", {}, variable.replaceAll("_", " "), " ", made);
+    if (made.type === "range") label.append(" ", told);
+    return label;
+  }
+
+  get code() {
+    let code = super.code;
+    for (const [variable, { made }] of this.controls ?? []) {
+      code = code.replace(new RegExp(`^${variable} = .*$`, "m"), () => `${variable} = ${made.value}`);
+    }
+    return code;
+  }
+
+  /* Runs for the last change, whatever came while it ran. */
+  async again() {
+    this.wanted = true;
+    if (Cell.busy) return;
+    while (this.wanted) {
+      this.wanted = false;
+      await this.run();
+    }
+  }
+
+  reset() {
+    for (const { made, told, start } of this.controls.values()) made.value = told.textContent = start;
+    super.reset();
   }
 }
 
@@ -265,8 +329,10 @@ function findExercises() {
 
 document.querySelectorAll(".live, [data-needs]").forEach((block, place) => {
   const name = `block ${place + 1}`;
-  const { needs, rest } = block.dataset;
-  if (!needs) Block.all.push(new Block(block.querySelector(".language-python.highlight"), name));
+  const { needs, rest, explore } = block.dataset;
+  const highlighted = block.querySelector(".language-python.highlight");
+  if (explore) Block.all.push(new Explorable(highlighted, name, explore));
+  else if (!needs) Block.all.push(new Block(highlighted, name));
   if (rest) Block.all.push(new Rest(rest, `the NumPy part of ${name}`));
   if (needs) explain(block);
 });
