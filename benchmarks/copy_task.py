@@ -1,9 +1,9 @@
 """Time to learn the copy task of the Annotated Transformer, exactly.
 
 Eleven symbols and ten tokens, as in Rush (2018); batches of 80, as in its
-edition of 2022; a smaller model. `make bench` trains three of them, from three seeds, until greedy
-decoding copies all of 1000 sequences that training never shows, and then
-asks for 1000 others.
+edition of 2022; a smaller model. `make bench` trains three of them, from
+three seeds, until greedy decoding copies all of 1000 sequences that
+training never shows, and then asks for 1000 others.
 """
 
 import sys

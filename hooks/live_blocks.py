@@ -18,12 +18,16 @@ ABSENT = {
 }
 
 
+MUTATING = {"add", "append", "extend", "insert", "pop", "shuffle", "update"}
+
+
 class Names(ast.NodeVisitor):
     """What code takes from earlier code, and what it defines, in the
     order in which Python evaluates it."""
 
     def __init__(self, made: set[str] | None = None) -> None:
         self.taken: set[str] = set()
+        self.changed: set[str] = set()  # in place
         self.made = set(made or ())
 
     def within(self, made: set[str], parts: Sequence[ast.AST]) -> None:
@@ -32,6 +36,7 @@ class Names(ast.NodeVisitor):
         for part in parts:
             inner.visit(part)
         self.taken |= inner.taken
+        self.changed |= inner.changed
 
     def each(self, *parts: Any) -> None:
         for part in parts:
@@ -44,6 +49,18 @@ class Names(ast.NodeVisitor):
             self.made.add(node.id)
         elif node.id not in self.made:
             self.taken.add(node.id)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        if isinstance(node.ctx, ast.Store) and isinstance(
+            node.value, ast.Name
+        ):
+            self.changed.add(node.value.id)
+        self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        if node.attr in MUTATING and isinstance(node.value, ast.Name):
+            self.changed.add(node.value.id)
+        self.generic_visit(node)
 
     def visit_alias(self, node: ast.alias) -> None:
         self.made.add((node.asname or node.name).split(".")[0])
@@ -105,6 +122,10 @@ def absent_import(statement: ast.stmt) -> str:
     return next((word for name, word in ABSENT.items() if name in used), "")
 
 
+def is_print(statement: ast.stmt) -> bool:
+    return ast.unparse(statement).startswith("print(")
+
+
 class Plan(NamedTuple):
     """How the browser treats a block: it runs it whole if it `needs`
     nothing that is absent, else only what later blocks may use."""
@@ -135,8 +156,10 @@ class Page:
         for statement in statements:
             need = self.follow(statement)
             needed = needed or need
-            if not need and not isinstance(statement, ast.Expr):
+            if not need and not is_print(statement):
                 rest.append(ast.unparse(statement))
+        if raises:
+            rest = rest[:-1]
         if raises == "TypeCheckError":
             needed = needed or "checked shapes"
         return Plan(needed, "\n".join(rest) if needed else "", alone)
@@ -150,7 +173,7 @@ class Page:
             need = need or self.missing[name]
         if need:
             # numbers that are not drawn shift all that come after them
-            names.made |= names.taken & self.generators
+            names.made |= names.changed | (names.taken & self.generators)
         elif "default_rng" in names.taken or "default_rng(" in ast.unparse(
             statement
         ):

@@ -156,7 +156,8 @@ class Moments(NamedTuple):
 
 def moments(mixture: Mixture) -> Moments:
     """The law of total variance: the variance is within + between."""
-    weights, sigmas = np.exp(mixture[0]), np.exp(mixture.log_sigmas)
+    weights = np.exp(mixture.log_weights)
+    sigmas = np.exp(mixture.log_sigmas)
     mean = (weights * mixture.means).sum(axis=-1)
     off = mixture.means - mean[..., None]
     return Moments(

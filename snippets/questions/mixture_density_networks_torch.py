@@ -116,9 +116,9 @@ def train(
 ) -> Network:
     """A network of 20 hidden units, trained by L-BFGS on all the data.
 
-    For x and y from about 0 to 1: there the hidden units start to bend,
-    and the means start spread, since Gaussians that start alike find it
-    hard to part.
+    For x and y from about 0 to 1. The start is wide, since Gaussians that
+    start alike hardly part: each hidden unit has its slope inside that
+    range, and the means are spread over it.
     """
     torch.manual_seed(seed)
     net = Network(x.shape[1], 20, n_gaussians).double()

@@ -50,7 +50,7 @@ def sample(
     """
     _require_words(logits)
     u = np.asarray(rng.random(logits.shape[:-1]))
-    return inverse_cdf(softmax(2 * logits), u)
+    return inverse_cdf(softmax(logits), u)
 
 
 # --8<-- [end:sample]

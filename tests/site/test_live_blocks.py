@@ -68,6 +68,29 @@ def test_random_numbers_after_a_draw_that_is_left_out_are_not_live():
     assert told == ["", "PyTorch", "PyTorch", ""]
 
 
+def test_what_a_left_out_statement_changes_in_place_is_not_live():
+    blocks = [
+        ("a, b = {}, []", ""),
+        ("import torch\nb.append(torch.ones(1))", ""),
+        ("import torch\nfor i in range(2):\n    a[i] = torch.ones(i)", ""),
+        ("print(b)", ""),
+        ("print(a)", ""),
+    ]
+    told = [plan.needs for plan in plans(blocks)]
+    assert told == ["", *["PyTorch"] * 4]
+
+
+def test_what_a_block_changes_in_place_goes_along_but_not_what_it_prints():
+    code = "import torch\na = []\na.append(1)\nprint(a, torch.ones(1))"
+    (plan,) = plans([(code, "")])
+    assert plan.rest == "a = []\na.append(1)"
+
+
+def test_the_statement_that_must_fail_does_not_go_along():
+    (plan,) = plans([("import torch\na = 1\nf(a)", "ValueError")])
+    assert plan.rest == "a = 1"
+
+
 def test_blocks_about_the_check_of_shapes_are_not_live():
     told = plans(
         [

@@ -103,6 +103,11 @@ class Cell {
     return [];
   }
 
+  static free() {
+    Cell.busy = false;
+    Block.all.find((block) => block.wanted)?.again();
+  }
+
   async run() {
     if (Cell.busy) return;
     Cell.busy = true;
@@ -114,7 +119,7 @@ class Cell {
       this.stopButton.hidden = true;
       this.resetButton.hidden = false;
       this.bar.classList.remove("running");
-      Cell.busy = false;
+      Cell.free();
     }
   }
 
@@ -176,10 +181,12 @@ class Block extends Cell {
 }
 
 /* A block that a reader drives: `name=low:high:step` is a slider, `name=a|b` a
-   choice. Each sets the line of the code that gives the name its first value. */
+   choice. Each sets the line of the code that gives the name its first value.
+   Its variables are its own: no other block sees what a reader chose. */
 class Explorable extends Block {
   constructor(highlighted, name, explore) {
     super(highlighted, name);
+    this.space = name;
     this.controls = new Map();
     const legend = element("legend", { textContent: "Change a value: the code runs again, here." });
     const field = element("fieldset", { className: "live-controls" }, legend);
@@ -194,12 +201,17 @@ class Explorable extends Block {
     const start = this.source.match(new RegExp(`^${variable} = ([^#\n]*?)\\s*(#.*)?$`, "m"))[1];
     const told = element("output", { textContent: start });
     const [min, max, step] = range.split(":");
+    const option = (word) => {
+      const value = start.startsWith('"') ? `"${word}"` : word;
+      return element("option", { value, selected: value === start }, word);
+    };
     const made = range.includes("|")
-      ? element("select", {}, ...range.split("|").map((value) => element("option", { value, selected: value === start }, value)))
+      ? element("select", {}, ...range.split("|").map(option))
       : element("input", { type: "range", min, max, step, defaultValue: start });
     made.oninput = () => {
       told.textContent = made.value;
-      this.again();
+      this.wanted = true;
+      if (!Cell.busy) this.again();
     };
     this.controls.set(variable, { made, told, start });
     const label = element("label", {}, variable.replaceAll("_", " "), " ", made);
@@ -215,17 +227,14 @@ class Explorable extends Block {
     return code;
   }
 
-  /* Runs for the last change, whatever came while it ran. */
-  async again() {
-    this.wanted = true;
-    if (Cell.busy) return;
-    while (this.wanted) {
-      this.wanted = false;
-      await this.run();
-    }
+  /* For the last change; what changes while a cell runs waits for its end. */
+  again() {
+    this.wanted = false;
+    return this.run();
   }
 
   reset() {
+    this.wanted = false;
     for (const { made, told, start } of this.controls.values()) made.value = told.textContent = start;
     super.reset();
   }
@@ -286,7 +295,7 @@ class Exercise extends Cell {
     const { run } = await python();
     Cell.busy = true;
     const result = await run({ code: this.check, name: `<check of ${this.name}>`, space: this.space }, () => {});
-    Cell.busy = false;
+    Cell.free();
     this.status.textContent = result.stopped || this.words(result);
   }
 
