@@ -67,22 +67,6 @@ def test_the_dark_switch_works_and_lasts(page, address):
     expect(body).to_have_attribute("data-md-color-scheme", "slate")
 
 
-def test_searching_for_markov_finds_the_markov_page_first(page, address):
-    visit(page, address, "light", LAPTOP)
-    page.wait_for_load_state("networkidle")
-    box = page.get_by_role("textbox", name="Search")
-    first = page.locator(".md-search-result__link").first
-    for _ in range(20):  # typing counts only once the index has loaded
-        box.click()
-        box.fill("")
-        box.press_sequentially("markov", delay=20)
-        page.wait_for_timeout(1000)
-        if first.is_visible():
-            break
-    expect(first).to_be_visible()
-    assert "/sequence-models/markov-model/" in first.get_attribute("href")
-
-
 def test_a_term_explains_itself(page, address):
     visit(page, address + "sequence-models/markov-model/", "light", LAPTOP)
     term = page.locator("article abbr").first
@@ -105,4 +89,23 @@ def test_without_javascript_a_page_reads_completely(
     page.locator("article details summary").first.click()
     opened = page.locator("article details").first
     expect(opened.locator("p").last).to_be_visible()
+    context.close()
+
+
+def test_the_checked_notes_can_be_filtered_without_a_script(
+    browser, address
+):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address + "reference/notes-checked/")
+    rows = page.locator("article tbody tr")
+    shown = rows.filter(visible=True)
+    expect(shown).to_have_count(rows.count())
+    page.get_by_label("lstm").check()
+    page.get_by_label("corrected").check()
+    expect(shown).to_have_count(1)
+    expect(shown.first).to_contain_text("C19")
+    page.get_by_label("all").first.check()
+    for verdict in shown.locator("td:nth-child(3)").all():
+        expect(verdict).to_have_text("corrected")
     context.close()
