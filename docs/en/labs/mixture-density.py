@@ -12,7 +12,8 @@
 # **Result.** The second half holds: up to three Gaussians each one helps,
 # and then no more. The first half is too strong: where there are three
 # answers, the mean runs along one of them by accident, and is impossible
-# beside that region. And a good mixture used badly can be worse than it.
+# beside that region. And a good mixture can be used so badly that its values
+# are odd more often than the mean.
 
 # %%
 from functools import partial
@@ -281,11 +282,12 @@ assert shares["log sigma as log variance"][1] > 0.3
 assert shares["weighted mean of the means"][1] > wrong(told[0])[1]
 
 # %% [markdown]
-# The mean of the heaviest Gaussian is hardly ever far off: where only *one* right
-# answer is wanted, it is the one to take. The mean of the mixture is worse
-# than that of the network above, though both estimate the same number: a
-# weight that is a little off costs the likelihood next to nothing, and
-# moves the mean in proportion to the distance between the branches.
+# The mean of the heaviest Gaussian is hardly ever far off: where only *one*
+# right answer is wanted, it is the one to take. The mean of the mixture is
+# worse than that of the network above, though both estimate the same
+# number: a weight that is a little off costs the likelihood next to
+# nothing, and moves the mean in proportion to the distance between the
+# branches.
 #
 # ## Trained badly
 #
