@@ -161,6 +161,7 @@ def test_a_starter_fails_and_its_solution_passes_the_check(page, address):
     bar.click()
     status = bar.locator("xpath=..").locator(".live-status")
     expect(status).to_contain_text("Not yet: ")
+    expect(page.get_by_role("heading", name="Exercise 2")).to_be_visible()
     page.locator("details.success summary").first.click()
     solution = page.locator("details.success").first
     code = solution.locator(".language-python code").inner_text()

@@ -12,8 +12,8 @@
 # **Result.** The second half holds: up to three Gaussians each one helps,
 # and then no more. The first half is too strong: where there are three
 # answers, the mean runs along one of them by accident, and is impossible
-# beside that region. And a good mixture can be used so badly that its values
-# are odd more often than the mean.
+# beside that region. And a good mixture can be used so badly that more of
+# its values are odd than of the mean's.
 
 # %%
 from functools import partial

@@ -1,6 +1,30 @@
-"""Exercise of the page Mixture density networks."""
+"""Exercises of the page Mixture density networks."""
 
 # --8<-- [start:exercise_1_starter]
+answer = None  # mean, within, between
+# --8<-- [end:exercise_1_starter]
+
+# --8<-- [start:exercise_1_solution]
+mean = 1 / 4 * 0 + 3 / 4 * 4
+within = 1 / 4 * 1**2 + 3 / 4 * 2**2
+between = 1 / 4 * (0 - mean) ** 2 + 3 / 4 * (4 - mean) ** 2
+answer = mean, within, between
+# --8<-- [end:exercise_1_solution]
+
+# --8<-- [start:exercise_1_check]
+import numpy as np
+
+from snippets.questions.mixture_density_networks import Mixture, moments
+
+mixture = Mixture(
+    np.log([0.25, 0.75]), np.array([0.0, 4.0]), np.log([1.0, 2.0])
+)
+expected = tuple(part.item() for part in moments(mixture))
+assert answer is not None, "expected three numbers, got None"
+assert np.allclose(answer, expected), f"expected {expected}, got {answer}"
+# --8<-- [end:exercise_1_check]
+
+# --8<-- [start:exercise_2_starter]
 import numpy as np
 
 
@@ -10,9 +34,9 @@ def log_density(log_weights, means, log_sigmas, y):
     return np.zeros(len(y))
 
 
-# --8<-- [end:exercise_1_starter]
+# --8<-- [end:exercise_2_starter]
 
-# --8<-- [start:exercise_1_solution]
+# --8<-- [start:exercise_2_solution]
 import numpy as np
 
 from snippets.questions.mixture_density_networks import log_sum_exp
@@ -26,9 +50,9 @@ def log_density(log_weights, means, log_sigmas, y):
     return log_sum_exp(log_weights + parts.sum(axis=-1))
 
 
-# --8<-- [end:exercise_1_solution]
+# --8<-- [end:exercise_2_solution]
 
-# --8<-- [start:exercise_1_check]
+# --8<-- [start:exercise_2_check]
 import numpy as np
 
 rng = np.random.default_rng(0)
@@ -49,4 +73,8 @@ assert np.allclose(found, np.log(expected)), (
 )
 far = log_density(np.log(weights), means, log_sigmas, y + 1000)
 assert np.isfinite(far).all(), f"far away: expected numbers, got {far}"
-# --8<-- [end:exercise_1_check]
+places = np.array([[[-2.0, -2.0], [2.0, 2.0]]])
+half, narrow = np.log([[0.5, 0.5]]), np.full((1, 2, 2), np.log(0.25))
+mixed = log_density(half, places, narrow, np.array([[-2.0, 2.0]]))
+assert mixed < -100, f"(-2, 2): expected less than -100, got {mixed}"
+# --8<-- [end:exercise_2_check]
