@@ -83,6 +83,8 @@ SIDES: dict[str, Sides] = {
     "Q of the memory": lambda z, memory: (memory, z),
     "Q, K, V of the memory": lambda z, memory: (memory, memory),
 }
+
+
 # --8<-- [end:sides]
 
 
