@@ -85,6 +85,9 @@ def numbers_table() -> str:
 
 def versions_table() -> str:
     """Markdown: what built this site."""
-    rows = [f"| {tool} | {version(tool)} |" for tool in TOOLS]
+    rows = [
+        f"| {tool} | {version(tool).partition('+')[0]} |"  # as in the lock
+        for tool in TOOLS
+    ]
     python = f"| Python | {platform.python_version()} |"
     return "\n".join(["| tool | version |", "|---|---|", python, *rows])
