@@ -10,6 +10,7 @@ import http.server
 import shutil
 import statistics
 import threading
+import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -61,6 +62,19 @@ def run(page: Page) -> float:
     return seconds
 
 
+def stop(page: Page) -> float:
+    """From the click on Stop until the loop has ended."""
+    cell = page.locator(".live").first
+    cell.get_by_role("button", name="Edit").click()
+    cell.get_by_role("textbox").fill("while True: 0")
+    cell.get_by_role("button", name="Run").click()
+    page.wait_for_timeout(500)
+    cell.get_by_role("button", name="Stop").click()
+    started = time.perf_counter()
+    page.wait_for_function("() => !document.querySelector('.running')")
+    return time.perf_counter() - started
+
+
 def once(browser: Browser, address: str) -> dict[str, float]:
     found = {}
     context = browser.new_context()
@@ -70,6 +84,7 @@ def once(browser: Browser, address: str) -> dict[str, float]:
     found["already started"] = run(page)
     page.goto(address + LATER, wait_until="networkidle")
     found["later page"] = run(page)
+    found["stop"] = stop(page)
     context.close()
 
     context = browser.new_context(service_workers="block")

@@ -1,6 +1,7 @@
 """Which of the book's files a piece of Python needs."""
 
 import ast
+import functools
 import hashlib
 import platform
 from collections.abc import Iterable
@@ -24,6 +25,11 @@ def modules_of(source: str) -> list[str]:
 
 
 def imported_modules(path: Path) -> list[str]:
+    return _imports(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _imports(path: Path, changed_at: int) -> list[str]:
     return modules_of(path.read_text(encoding="utf-8"))
 
 

@@ -1,10 +1,13 @@
 """Every block that runs in the page prints there what the build printed."""
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from hooks.live_blocks import plans
 from tests.book import fences, markdown_pages
+from tests.browser.conftest import serve
+from tests.browser.test_site import OPTIONS
 
 # `same`: what a block printed, and what the build printed, as a reader sees
 # both; of a block that must fail, the last lines of its traceback.
@@ -190,6 +193,25 @@ def test_one_button_forgets_all_that_was_written(page, address):
     page.get_by_role("button", name="Clear what I wrote").click()
     page.goto(address + "sequence-models/markov-model/")
     expect(box).not_to_have_value("mine = 1")
+
+
+def test_axe_finds_nothing_in_an_open_editor_and_its_output(markov):
+    cell = replace_code(markov, 0, "print('out')\n1 / 0")
+    cell.get_by_role("button", name="Run").click()
+    expect(cell.locator(".live-error")).to_be_visible()
+    for scheme in ("light", "dark"):
+        markov.emulate_media(color_scheme=scheme)
+        found = Axe().run(markov, context=".live", options=OPTIONS)
+        assert found.violations_count == 0, found.generate_report()
+
+
+def test_it_works_from_another_host_name_and_below_a_path(page, site):
+    with serve(site.parent) as address:
+        other = address.replace("127.0.0.1", "localhost") + f"{site.name}/"
+        page.goto(other + "sequence-models/markov-model/")
+        cell = page.locator(".live").first
+        cell.get_by_role("button", name="Run").click()
+        expect(cell.locator(".live-status")).to_contain_text("in the book")
 
 
 def test_the_keyboard_reaches_and_leaves_an_editor(markov):
