@@ -44,7 +44,7 @@ CLICK = """() => {
   window.shown = new Promise(resolve => {
     new MutationObserver(() => {
       if (output.textContent) resolve(performance.now() - clicked);
-    }).observe(output, {childList: true, subtree: true, characterData: true});
+    }).observe(output, {childList: true, subtree: true});
   });
   cell.querySelector('.live-bar button').click();
 }"""

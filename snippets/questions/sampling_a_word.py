@@ -66,8 +66,11 @@ def write_means(
     """Each step's distribution if no word is ever drawn.
 
     In place of a word the decoder reads the mean of all embeddings, with
-    the probabilities as weights.
+    the probabilities as weights. Raises ValueError unless longest is at
+    least 1.
     """
+    if longest < 1:
+        raise ValueError(f"longest must be at least 1, not {longest}")
     d_model, told = model.target_embedding.shape[1], []
     read = model.target_embedding[[start]]
     for n in range(1, longest + 1):

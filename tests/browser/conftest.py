@@ -1,16 +1,14 @@
 """A real Chromium, and the built site on an address of this machine."""
 
-import functools
-import http.server
 import os
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+
+from tests.browser.serving import serve
 
 expect.set_options(timeout=30_000)  # the machine may be busy
 
@@ -27,24 +25,6 @@ def browser_type_launch_args() -> dict:
             pytest.fail(message)
         pytest.skip(message)
     return {"executable_path": CHROMIUM, "args": FLAGS.split()}
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None:
-        pass
-
-
-@contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """The address of a folder, with a slash at the end."""
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture(scope="session")

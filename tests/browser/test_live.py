@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from hooks.live_blocks import plans
 from tests.book import fences, markdown_pages
-from tests.browser.conftest import serve
+from tests.browser.serving import serve
 from tests.browser.test_site import OPTIONS
 
 # `same`: what a block printed, and what the build printed, as a reader sees

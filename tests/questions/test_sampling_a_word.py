@@ -94,7 +94,7 @@ def test_counts_of_another_vocabulary_are_refused():
 
 
 def test_the_bound_without_a_table_is_passed_once_in_a_hundred_times():
-    rng, p = np.random.default_rng(0), np.array([0.6, 0.3, 0.1])
+    rng, p = np.random.default_rng(0), np.array([0.604, 0.3955, 0.0005])
     rows = rng.multinomial(10_000, p, size=4000)
     above = [
         chi_square(row, p).statistic > ONE_IN_A_HUNDRED for row in rows
@@ -127,7 +127,7 @@ def test_draws_follow_the_distribution_and_are_read_by_the_next_step(
         "torch": torch.multinomial(
             torch.tensor(p), n, True, generator=torch.manual_seed(0)
         ).numpy(),
-        "warmer": sample(temperature(many, 1.1), rng),
+        "warmer": sample(temperature(many, 1.5), rng),
         "greedy": many.argmax(axis=-1),
     }
     fits = {
@@ -229,7 +229,6 @@ def test_after_a_mean_nothing_is_decided(model, memory):
     assert text not in ("1980-10-12", "1980-12-10")
 
 
-def test_the_mean_of_two_words_is_no_word():
-    rive, banque = EXAMPLE.target_embedding[[4, 5]]
-    far = np.abs(EXAMPLE.target_embedding - (rive + banque) / 2)
-    assert far.max(axis=1).min() > 0.4
+def test_no_step_at_all_is_refused(model, memory):
+    with pytest.raises(ValueError, match="^longest must be at least 1"):
+        write_means(model, memory, START, 0)
