@@ -12,6 +12,7 @@ from typing import Any
 from mkdocs.plugins import event_priority
 
 INLINE = re.compile(r"<script(?P<tag>[^>]*)>(?P<code>.+?)</script>", re.S)
+CHARSET = '<meta charset="utf-8">'  # must come within 1024 bytes
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' {hashes}; "
     "style-src 'self'; style-src-attr 'unsafe-inline'; "  # KaTeX's heights
@@ -41,7 +42,7 @@ def with_policy(html: str) -> str:
         return html
     policy = POLICY.format(hashes=" ".join(hashes(html)))
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    return html.replace("<head>", f"<head>{meta}", 1)
+    return html.replace(CHARSET, CHARSET + meta, 1)
 
 
 @event_priority(-100)  # after everything that changes the page

@@ -5,7 +5,7 @@ import hashlib
 
 from bs4 import BeautifulSoup
 
-from hooks.content_policy import hashes, state, with_policy
+from hooks.content_policy import CHARSET, hashes, state, with_policy
 
 
 def test_an_inline_script_is_allowed_by_its_hash_and_data_is_not():
@@ -27,7 +27,9 @@ def test_every_page_has_one_policy_before_any_script(site):
         assert [m["http-equiv"] for m in policy] == [
             "Content-Security-Policy"
         ], page
-        assert policy[0] is soup.head.find(["meta", "script", "link"]), page
+        first = soup.head.find_all(["meta", "script", "link", "style"])[:2]
+        assert first[0].get("charset") == "utf-8", page
+        assert first[1] is policy[0], page
         rules = policy[0]["content"]
         assert rules.startswith("default-src 'self'; ")
         assert "unsafe-eval'" not in rules.replace("'wasm-unsafe-eval'", "")
@@ -42,4 +44,4 @@ def test_every_page_has_one_policy_before_any_script(site):
 
 def test_a_served_page_has_none(monkeypatch):
     monkeypatch.setitem(state, "served", True)
-    assert with_policy("<head>") == "<head>"
+    assert with_policy(CHARSET) == CHARSET
