@@ -1,7 +1,7 @@
 """A Content-Security-Policy in each page: nothing from elsewhere.
 
-Inline scripts are allowed by their hash, so the policy is made last. `mkdocs
-serve` adds a script of its own to reload pages, so it goes without.
+Inline scripts are allowed by their hash, so the policy is made last. What
+`mkdocs serve` shows goes without: it adds a script that reloads pages.
 """
 
 import base64

@@ -199,7 +199,8 @@ class Explorable extends Block {
 
   control(variable, range) {
     const start = this.source.match(new RegExp(`^${variable} = ([^#\n]*?)\\s*(#.*)?$`, "m"))[1];
-    const told = element("output", { textContent: start });
+    const words = variable.replaceAll("_", " ");
+    const told = element("output", { textContent: start, ariaLive: "off" }); // the slider says it too
     const [min, max, step] = range.split(":");
     const option = (word) => {
       const value = start.startsWith('"') ? `"${word}"` : word;
@@ -214,7 +215,8 @@ class Explorable extends Block {
       if (!Cell.busy) this.again();
     };
     this.controls.set(variable, { made, told, start });
-    const label = element("label", {}, variable.replaceAll("_", " "), " ", made);
+    made.setAttribute("aria-label", words);
+    const label = element("label", {}, words, " ", made);
     if (made.type === "range") label.append(" ", told);
     return label;
   }
