@@ -5,12 +5,10 @@ import re
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
-from textwrap import dedent
 
 from hooks.claims import read_claims
 from hooks.code_graph import ROOT
-from hooks.executed_blocks import FENCE, raises
-from hooks.live_blocks import plans
+from hooks.executed_blocks import FENCE, plans_of
 
 DOCS = ROOT / "docs/en"
 TOOLS = ["numpy", "torch", "mkdocs", "mkdocs-material", "markdown-exec"]
@@ -59,7 +57,7 @@ def live() -> Counter[str]:
     found: Counter[str] = Counter()
     for path in sorted(DOCS.rglob("*.md")):
         blocks = list(FENCE.finditer(path.read_text(encoding="utf-8")))
-        told = plans([(dedent(b["body"]), raises(b)) for b in blocks])
+        told = plans_of(blocks)
         found.update(
             plan.needs
             for plan, block in zip(told, blocks, strict=True)

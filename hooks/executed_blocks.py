@@ -22,7 +22,7 @@ from markdown_exec._internal.formatters.python import _run_python
 from markupsafe import Markup
 
 from hooks.code_graph import ROOT, fingerprint, modules_of
-from hooks.live_blocks import plans
+from hooks.live_blocks import Plan, plans
 
 CACHE = ROOT / ".cache/blocks"
 FENCE = re.compile(
@@ -39,7 +39,7 @@ class PageRun:
         blocks = list(FENCE.finditer(text))
         self.expected = len(blocks)
         self.file = CACHE / f"{cache_key(blocks)}.json"
-        self.plans = plans([(dedent(b["body"]), raises(b)) for b in blocks])
+        self.plans = plans_of(blocks)
         self.recorded: list[list[str]] = []
         self.recalled: list[list[str]] = []
         if self.file.exists():
@@ -64,9 +64,16 @@ class PageRun:
         part.replace(self.file)
 
 
-def raises(block: re.Match[str]) -> str:
-    found = re.search(r'raises="([^"]*)"', block["head"])
+def option(block: re.Match[str], name: str) -> str:
+    found = re.search(rf'{name}="([^"]*)"', block["head"])
     return found[1] if found else ""
+
+
+def plans_of(blocks: list[re.Match[str]]) -> list[Plan]:
+    return plans(
+        (dedent(b["body"]), option(b, "raises"), option(b, "needs"))
+        for b in blocks
+    )
 
 
 def cache_key(blocks: list[re.Match[str]]) -> str:
@@ -108,6 +115,7 @@ def format_python(md: Markdown, **options: Any) -> str:
     place = len(run.recorded)
     extra = options.get("extra", {})
     expected, explore = extra.pop("raises", ""), extra.pop("explore", "")
+    extra.pop("needs", "")  # the plan has it
     shown = base_format(
         language="python",
         run=run.run,

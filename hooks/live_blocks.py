@@ -6,7 +6,7 @@ there, and so is each that uses what it would have made.
 """
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from hooks.code_graph import files_needed, imported_modules, modules_of
@@ -143,7 +143,8 @@ class Page:
         self.generators: set[str] = set()  # of random numbers
         self.made: set[str] = set()  # by any block so far
 
-    def plan(self, code: str, raises: str = "") -> Plan:
+    def plan(self, code: str, raises: str = "", needs: str = "") -> Plan:
+        """`needs`: what the page says that the block needs, in words."""
         try:
             statements = ast.parse(code).body
         except SyntaxError:
@@ -152,23 +153,24 @@ class Page:
         block.each(statements)
         alone = not block.taken & self.made
         self.made |= block.made
-        needed, rest = "", []
-        for statement in statements:
-            need = self.follow(statement)
-            needed = needed or need
-            if not need and not is_print(statement):
-                rest.append(ast.unparse(statement))
-        if raises:
-            rest = rest[:-1]
         if raises == "TypeCheckError":
-            needed = needed or "checked shapes"
-        return Plan(needed, "\n".join(rest) if needed else "", alone)
+            needs = needs or "checked shapes"
+        found, rest = needs, []
+        for place, statement in enumerate(statements, start=1):
+            last = raises and place == len(statements)
+            imports = isinstance(statement, ast.Import | ast.ImportFrom)
+            forced = needs if last or (needs and not raises) else ""
+            need = self.follow(statement, "" if imports else forced)
+            found = found or need
+            if not need and not last and not is_print(statement):
+                rest.append(ast.unparse(statement))
+        return Plan(found, "\n".join(rest) if found else "", alone)
 
-    def follow(self, statement: ast.stmt) -> str:
+    def follow(self, statement: ast.stmt, need: str = "") -> str:
         """What the statement needs that is absent, in words, or ""."""
         names = Names()
         names.visit(statement)
-        need = absent_import(statement)
+        need = need or absent_import(statement)
         for name in sorted(names.taken & set(self.missing)):
             need = need or self.missing[name]
         if need:
@@ -185,7 +187,7 @@ class Page:
         return need
 
 
-def plans(blocks: list[tuple[str, str]]) -> list[Plan]:
-    """One for each block, given its code and its option `raises`."""
+def plans(blocks: Iterable[tuple[str, ...]]) -> list[Plan]:
+    """One for each block: its code and its options `raises` and `needs`."""
     page = Page()
-    return [page.plan(code, raises) for code, raises in blocks]
+    return [page.plan(*block) for block in blocks]

@@ -14,7 +14,7 @@ from mkdocs.structure.pages import Page
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from hooks.code_graph import ROOT
-from hooks.executed_blocks import FENCE, raises
+from hooks.executed_blocks import FENCE, option
 
 FOLDERS = {"reference", "labs"}
 DRAWING = re.compile(r"<figure.*?</figure>\n?", re.S)
@@ -76,7 +76,7 @@ def notebook(markdown: str) -> Any:
             continue
         cells.append(new_markdown_cell(plain(markdown[at : block.start()])))
         cells.append(new_code_cell(cell_code(block)))
-        if raises(block):
+        if option(block, "raises"):
             cells[-1].metadata["tags"] = ["raises-exception"]
         at = block.end()
     cells.append(new_markdown_cell(plain(markdown[at:])))

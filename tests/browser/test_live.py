@@ -30,7 +30,9 @@ def pages_with_live_blocks() -> list[str]:
     found = []
     for name in markdown_pages():
         blocks = [fence for fence in fences(name) if fence.executed]
-        told = plans([(b.body, b.option("raises")) for b in blocks])
+        told = plans(
+            (b.body, b.option("raises"), b.option("needs")) for b in blocks
+        )
         if any(
             not plan.needs and block.option("source")
             for plan, block in zip(told, blocks, strict=True)

@@ -34,7 +34,7 @@ def test_every_shown_block_is_live_or_has_a_reason():
     ]
     told = live()
     assert sum(told.values()) == len(shown)
-    assert set(told) == {"", "PyTorch", "checked shapes"}
+    assert {"", "PyTorch", "checked shapes"} <= set(told)
     assert told[""] > len(shown) / 2
 
 

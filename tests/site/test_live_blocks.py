@@ -86,6 +86,27 @@ def test_what_a_block_changes_in_place_goes_along_but_not_what_it_prints():
     assert plan.rest == "a = []\na.append(1)"
 
 
+def test_a_block_that_says_what_it_needs_takes_along_its_imports_only():
+    blocks = [
+        ("import numpy as np\na = np.ones(2)", "", "the same rounding"),
+        ("print(np.ones(2))", ""),
+        ("print(a)", ""),
+    ]
+    first, free, bound = plans(blocks)
+    assert first.rest == "import numpy as np"
+    assert [first.needs, free.needs, bound.needs] == [
+        "the same rounding",
+        "",
+        "the same rounding",
+    ]
+
+
+def test_a_block_on_shapes_leaves_what_it_made_before_it_failed():
+    code = "a = 1\nprint(a)\nprint(f(a))"
+    (plan,) = plans([(code, "TypeCheckError")])
+    assert plan.rest == "a = 1"
+
+
 def test_the_statement_that_must_fail_does_not_go_along():
     (plan,) = plans([("import torch\na = 1\nf(a)", "ValueError")])
     assert plan.rest == "a = 1"
