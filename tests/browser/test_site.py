@@ -15,9 +15,10 @@ OPEN_ALL = "for (d of document.querySelectorAll('details')) d.open = true"
 # and inherits its colours. Of code, one word of each colour is looked at: the
 # thousands of others would take most of the time.
 LESS = """() => {
-  for (const drawn of document.querySelectorAll('.katex-html')) drawn.remove();
+  const all = selector => document.querySelectorAll(selector);
+  for (const drawn of all('.katex-html')) drawn.remove();
   const seen = new Set();
-  for (const word of document.querySelectorAll('.highlight code span')) {
+  for (const word of all('.highlight code span')) {
     if (seen.has(word.className)) word.replaceWith(...word.childNodes);
     seen.add(word.className);
   }
