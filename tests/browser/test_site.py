@@ -12,8 +12,8 @@ ADDRESSES = [
 ]
 OPEN_ALL = "for (d of document.querySelectorAll('details')) d.open = true"
 # The drawn half of a formula is hidden from screen readers, beside MathML,
-# and inherits its colours. Of code, one word of each colour is looked at: the
-# thousands of others would take most of the time.
+# and inherits its colours. Of code, one word of each colour is looked at:
+# the thousands of others would take most of the time.
 LESS = """() => {
   const all = selector => document.querySelectorAll(selector);
   for (const drawn of all('.katex-html')) drawn.remove();
