@@ -21,6 +21,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Tests of the built site come first: of two workers, which begin with
+    a half each, one then builds it while the other runs the rest."""
+    items.sort(key=lambda item: "site" not in item.fixturenames)
+
+
 def mkdocs_build(book: Path, site: Path) -> subprocess.CompletedProcess:
     """A strict build in a process of its own, as `make build` does it."""
     return subprocess.run(
