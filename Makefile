@@ -22,6 +22,9 @@ build: .venv/ready ## build the site into site/; any warning is an error
 bench: .venv/ready ## train the copy task from three seeds: steps and seconds
 	$(BIN)/python benchmarks/copy_task.py
 
+speed: build ## time the first output of Python in the page, in Chromium
+	$(BIN)/python benchmarks/in_the_page.py
+
 lint: .venv/ready ## check style, formatting and types
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 
@@ -41,4 +44,4 @@ clean: ## remove what the other targets made
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	@touch $@
 
-.PHONY: help serve test build bench lint lock clean
+.PHONY: help serve test build bench speed lint lock clean

@@ -5,15 +5,14 @@ medians to a bare page that only starts Pyodide and imports NumPy. Needs the
 built site (`make build`) and Chromium.
 """
 
-import functools
-import http.server
 import shutil
 import statistics
-import threading
 import time
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.serving import serve
 
 SITE = Path(__file__).parent.parent / "site"
 FLAGS = "--no-sandbox --disable-gpu --disable-background-networking"
@@ -48,11 +47,6 @@ CLICK = """() => {
   });
   cell.querySelector('.live-bar button').click();
 }"""
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None:
-        pass
 
 
 def run(page: Page) -> float:
@@ -109,11 +103,7 @@ def once(browser: Browser, address: str) -> dict[str, float]:
 
 
 def main() -> None:
-    handler = functools.partial(Quiet, directory=str(SITE))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/"
-    with sync_playwright() as playwright:
+    with serve(SITE) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=FLAGS.split()
         )

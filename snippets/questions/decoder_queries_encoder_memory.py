@@ -11,14 +11,14 @@ from jaxtyping import Float, Int
 
 from snippets.transformer.encoder import (
     Arrange,
-    feed_forward,
     layer_norm,
     post_norm,
 )
+from snippets.transformer.encoder_to_decoder import decoder_sublayers
 from snippets.transformer.generation import extend, has_ended
 from snippets.transformer.masking import causal_mask
 from snippets.transformer.multi_head_attention import (
-    merge_heads,
+    multi_head_attention,
     split_heads,
 )
 from snippets.transformer.overview import (
@@ -29,11 +29,7 @@ from snippets.transformer.overview import (
 )
 from snippets.transformer.positional_encoding import embed
 from snippets.transformer.queries_keys_values import dot_scores, project
-from snippets.transformer.scaled_dot_product_attention import (
-    Mask,
-    masked,
-    softmax,
-)
+from snippets.transformer.scaled_dot_product_attention import Mask
 
 
 # --8<-- [start:opened]
@@ -63,10 +59,7 @@ def opened(
         for part in project(attention, x, source)
     )
     scores = dot_scores(queries, keys) / queries.shape[-1] ** 0.5
-    if mask is not None:
-        mask = mask[..., None, :, :]  # the same for every head
-    weights = softmax(masked(scores, mask))
-    output = linear(attention.output, merge_heads(weights @ values))
+    output, weights = multi_head_attention(attention, x, source, mask)
     return Opened(queries, keys, values, scores, weights, output)
 
 
@@ -124,11 +117,7 @@ def _layer(
         seen.append(opened(layer.cross_attention, x, source, memory_mask))
         return seen[-1].output
 
-    y = arrange(layer.norm_1, y, at_target)
-    y = arrange(layer.norm_2, y, at_memory)
-    y = arrange(
-        layer.norm_3, y, lambda z: feed_forward(layer.feed_forward, z)
-    )
+    y = decoder_sublayers(layer, y, at_target, at_memory, arrange)
     own, cross = seen
     return LayerTrace(own, cross, y)
 

@@ -41,6 +41,21 @@ def read_by(
     return lambda z: multi_head_attention(attention, z, memory, mask).output
 
 
+def decoder_sublayers(
+    layer: DecoderLayer,
+    y: Float[np.ndarray, "*batch target d_model"],
+    at_target: Sublayer,
+    at_memory: Sublayer,
+    arrange: Arrange = post_norm,
+) -> Float[np.ndarray, "*batch target d_model"]:
+    """Look at the target, then at the memory; then each on its own."""
+    y = arrange(layer.norm_1, y, at_target)
+    y = arrange(layer.norm_2, y, at_memory)
+    return arrange(
+        layer.norm_3, y, lambda z: feed_forward(layer.feed_forward, z)
+    )
+
+
 def decoder_layer(
     layer: DecoderLayer,
     y: Float[np.ndarray, "*batch target d_model"],
@@ -49,18 +64,14 @@ def decoder_layer(
     memory_mask: Mask = None,
     arrange: Arrange = post_norm,
 ) -> Float[np.ndarray, "*batch target d_model"]:
-    """Look at the target, then at the memory; then each on its own.
+    """The three sub-layers, with attention in the first two.
 
     `target_mask` is [..., target, target], `memory_mask` [..., target,
     source], or with 1 for target. True is where a query may look.
     """
     at_target = attend_by(layer.self_attention, target_mask)
     at_memory = read_by(layer.cross_attention, memory, memory_mask)
-    y = arrange(layer.norm_1, y, at_target)
-    y = arrange(layer.norm_2, y, at_memory)
-    return arrange(
-        layer.norm_3, y, lambda z: feed_forward(layer.feed_forward, z)
-    )
+    return decoder_sublayers(layer, y, at_target, at_memory, arrange)
 
 
 # --8<-- [end:layer]
@@ -127,12 +138,11 @@ def crossed(
 ) -> Float[np.ndarray, "*batch target d_model"]:
     """A decoder layer, post-norm, whose cross-attention is `cross`."""
     at_target = attend_by(layer.self_attention, target_mask)
-    u = post_norm(layer.norm_1, y, at_target)
-    r = post_norm(
-        layer.norm_2, u, lambda z: cross(layer.cross_attention, z, memory)
-    )
-    return post_norm(
-        layer.norm_3, r, lambda z: feed_forward(layer.feed_forward, z)
+    return decoder_sublayers(
+        layer,
+        y,
+        at_target,
+        lambda z: cross(layer.cross_attention, z, memory),
     )
 
 

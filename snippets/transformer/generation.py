@@ -13,11 +13,13 @@ from jaxtyping import Bool, Float, Int
 
 from snippets.transformer.encoder import (
     Arrange,
-    feed_forward,
     layer_norm,
     post_norm,
 )
-from snippets.transformer.encoder_to_decoder import decode
+from snippets.transformer.encoder_to_decoder import (
+    decode,
+    decoder_sublayers,
+)
 from snippets.transformer.masking import causal_mask, padding_mask
 from snippets.transformer.multi_head_attention import (
     encode,
@@ -284,11 +286,7 @@ def _layer_step(
     def at_memory(z: np.ndarray) -> np.ndarray:
         return _look(layer.cross_attention, z, *kept[2:], memory_mask)
 
-    y = arrange(layer.norm_1, y, at_target)
-    y = arrange(layer.norm_2, y, at_memory)
-    y = arrange(
-        layer.norm_3, y, lambda z: feed_forward(layer.feed_forward, z)
-    )
+    y = decoder_sublayers(layer, y, at_target, at_memory, arrange)
     return y, grown
 
 

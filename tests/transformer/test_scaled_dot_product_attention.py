@@ -6,11 +6,9 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch.nn.functional import scaled_dot_product_attention as library
 
-from snippets.transformer.overview import EXAMPLE, SOURCE, Linear, tokens
+from snippets.transformer.overview import Linear
 from snippets.transformer.queries_keys_values import (
     dot_scores,
-    head,
-    project,
     soft_lookup,
 )
 from snippets.transformer.scaled_dot_product_attention import (
@@ -23,25 +21,12 @@ from snippets.transformer.scaled_dot_product_attention import (
     softmax,
     softmax_jacobian,
 )
+from tests.transformer.weights import first_head, projected
 
 SMALL = st.integers(1, 5)
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(["none", "boolean", "added", "added, with -inf"])
 LEADS = st.sampled_from([(), (1,), (3,), (2, 3)])
-
-
-def example(words="the river bank"):
-    first = head(EXAMPLE.encoder[0].self_attention, 0)
-    x = EXAMPLE.source_embedding[tokens(words, SOURCE)]
-    return project(first, x, x)
-
-
-def drawn(rng, lead, target, source, d_k, d_v):
-    return (
-        rng.normal(size=(*lead, target, d_k)),
-        rng.normal(size=(*lead, source, d_k)),
-        rng.normal(size=(*lead, source, d_v)),
-    )
 
 
 def drawn_mask(rng, kind, lead, target, source):
@@ -142,7 +127,7 @@ def test_attention_is_the_librarys_with_every_kind_of_mask(
     lead, target, source, d_k, d_v, kind, seed
 ):
     rng = np.random.default_rng(seed)
-    q, k, v = drawn(rng, lead, target, source, d_k, d_v)
+    q, k, v = projected(rng, lead, target, source, d_k, d_v)
     mask = drawn_mask(rng, kind, lead, target, source)
     ours = scaled_dot_product_attention(q, k, v, mask)
     torch_mask = None if mask is None else torch.tensor(mask)
@@ -162,8 +147,8 @@ def test_finite_differences_agree_with_the_librarys_gradient(
     target, source, d_k, d_v, kind, seed
 ):
     rng = np.random.default_rng(seed)
-    qkv = drawn(rng, (2,), target, source, d_k, d_v)
-    moves = drawn(rng, (2,), target, source, d_k, d_v)
+    qkv = projected(rng, (2,), target, source, d_k, d_v)
+    moves = projected(rng, (2,), target, source, d_k, d_v)
     mask = drawn_mask(rng, kind, (2,), target, source)
     weigh = rng.normal(size=(2, target, d_v))
 
@@ -204,7 +189,7 @@ def test_leading_axes_broadcast():
 def test_it_is_the_soft_lookup_of_sharpness_one_over_root_d_k(
     target, source, d_k, d_v, seed
 ):
-    q, k, v = drawn(
+    q, k, v = projected(
         np.random.default_rng(seed), (), target, source, d_k, d_v
     )
     np.testing.assert_allclose(
@@ -215,7 +200,7 @@ def test_it_is_the_soft_lookup_of_sharpness_one_over_root_d_k(
 
 
 def test_the_example_by_hand():
-    out = scaled_dot_product_attention(*example())
+    out = scaled_dot_product_attention(*first_head())
     powers = np.exp(np.array([-2.0, 1.0, -1.0]) / 2**0.5)
     weights = powers / powers.sum()
     np.testing.assert_allclose(out.weights[2], weights)
@@ -253,7 +238,7 @@ def test_the_polarity_is_the_librarys_and_the_opposite_of_the_modules():
 
 
 def test_a_row_without_keys_is_zero_here_and_in_the_library():
-    q, k, v = drawn(np.random.default_rng(0), (2,), 3, 4, 5, 6)
+    q, k, v = projected(np.random.default_rng(0), (2,), 3, 4, 5, 6)
     mask = np.ones((3, 4), dtype=bool)
     mask[1] = False
     out = scaled_dot_product_attention(q, k, v, mask)
@@ -283,7 +268,7 @@ def test_cosine_and_additive_scores_follow_their_formulas(
     target, source, width, seed
 ):
     rng = np.random.default_rng(seed)
-    q, k, _ = drawn(rng, (2,), target, source, width, 1)
+    q, k, _ = projected(rng, (2,), target, source, width, 1)
     cosine = cosine_scores(q, k)
     assert (np.abs(cosine) <= 1 + 1e-12).all()
     np.testing.assert_allclose(cosine_scores(9.0 * q, k), cosine)
@@ -322,7 +307,7 @@ def test_a_key_between_two_others_never_wins_an_inner_product():
 
 
 def test_arrays_that_do_not_fit_are_refused_by_name():
-    q, k, v = drawn(np.random.default_rng(0), (2,), 3, 4, 5, 6)
+    q, k, v = projected(np.random.default_rng(0), (2,), 3, 4, 5, 6)
     with pytest.raises(TypeCheckError, match="'keys'"):
         scaled_dot_product_attention(q, k[..., 1:], v)
     with pytest.raises(TypeCheckError, match="'values'"):

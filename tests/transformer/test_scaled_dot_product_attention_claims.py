@@ -4,11 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snippets.transformer.overview import EXAMPLE, SOURCE, tokens
 from snippets.transformer.queries_keys_values import (
     dot_scores,
-    head,
-    project,
 )
 from snippets.transformer.scaled_dot_product_attention import (
     attention_weights,
@@ -17,23 +14,10 @@ from snippets.transformer.scaled_dot_product_attention import (
     softmax_jacobian,
 )
 from snippets.transformer.scaled_dot_product_attention_torch import train
+from tests.transformer.weights import first_head, projected
 
 SMALL = st.integers(1, 5)
 SEEDS = st.integers(0, 2**32 - 1)
-
-
-def example(words="the river bank"):
-    first = head(EXAMPLE.encoder[0].self_attention, 0)
-    x = EXAMPLE.source_embedding[tokens(words, SOURCE)]
-    return project(first, x, x)
-
-
-def drawn(rng, lead, target, source, d_k, d_v):
-    return (
-        rng.normal(size=(*lead, target, d_k)),
-        rng.normal(size=(*lead, source, d_k)),
-        rng.normal(size=(*lead, source, d_v)),
-    )
 
 
 # C45, C46, C47: what a score is, what weights do
@@ -55,20 +39,20 @@ def test_a_score_is_an_inner_product_with_every_key_its_own_included(
 
 
 def test_scores_are_a_fit_that_was_learnt_not_a_symmetric_similarity():
-    queries, keys, _ = example()
+    queries, keys, _ = first_head()
     s = dot_scores(queries, keys)
     assert s[2, 1] == 1  # bank and river
     assert s[1, 2] == -1
     weights = attention_weights(queries, keys)
     assert (weights.argmax(axis=1) != np.arange(3)).all()
     # equal words, and still no fit: it depends on the projections
-    q, k, _ = example("bank bank")
+    q, k, _ = first_head("bank bank")
     assert q[0] @ k[1] == -1
 
 
 def test_a_query_gets_what_it_looks_at_and_nothing_of_what_it_may_not():
     rng = np.random.default_rng(0)
-    q, k, v = drawn(rng, (), 3, 4, 2, 2)
+    q, k, v = projected(rng, (), 3, 4, 2, 2)
     mask = np.ones((3, 4), dtype=bool)
     mask[1, 2] = False
     before = scaled_dot_product_attention(q, k, v, mask).output
@@ -89,7 +73,7 @@ def test_a_query_gets_what_it_looks_at_and_nothing_of_what_it_may_not():
 def test_the_variance_of_scores_is_d_k_and_unscaled_they_saturate():
     rng = np.random.default_rng(0)
     for d_k in (4, 64, 512):
-        q, k, _ = drawn(rng, (400,), 1, 16, d_k, 1)
+        q, k, _ = projected(rng, (400,), 1, 16, d_k, 1)
         s = dot_scores(q, k)[:, 0]
         assert abs(s.var() / d_k - 1) < 0.1
         scaled = attention_weights(q, k)[:, 0]
@@ -109,7 +93,7 @@ def test_the_variance_of_scores_is_d_k_and_unscaled_they_saturate():
 
 def test_the_softmax_runs_over_the_keys_and_over_queries_it_only_trains():
     rng = np.random.default_rng(0)
-    q, k, v = drawn(rng, (), 3, 4, 5, 2)
+    q, k, v = projected(rng, (), 3, 4, 5, 2)
     np.testing.assert_allclose(attention_weights(q, k).sum(axis=-1), 1.0)
     moved = q.copy()
     moved[2] += 1.0  # another query
@@ -132,7 +116,7 @@ def test_the_softmax_runs_over_the_keys_and_over_queries_it_only_trains():
 
 
 def test_different_weights_can_give_one_output_and_a_large_one_nothing():
-    money = example("the money bank")
+    money = first_head("the money bank")
     a = attention_weights(money.queries, money.keys)[2]
     b = a + 0.07 * np.array([3.0, 1.0, -4.0])
     assert (b >= 0).all()
@@ -140,7 +124,7 @@ def test_different_weights_can_give_one_output_and_a_large_one_nothing():
     assert np.abs(a - b).max() > 0.25
     np.testing.assert_allclose(a @ money.values, b @ money.values)
 
-    padded = example("the river bank <pad>")
+    padded = first_head("the river bank <pad>")
     a = attention_weights(padded.queries, padded.keys)[2]
     assert a[3] > 0.25
     np.testing.assert_allclose(  # its value is 0: leave it out
@@ -154,7 +138,7 @@ def test_with_more_than_d_v_plus_one_keys_weights_are_never_unique(
 ):
     rng = np.random.default_rng(seed)
     source = d_v + 1 + extra
-    q, k, v = drawn(rng, (), 1, source, 3, d_v)
+    q, k, v = projected(rng, (), 1, source, 3, d_v)
     out = scaled_dot_product_attention(q, k, v)
     free = np.linalg.svd(np.hstack([v, np.ones((source, 1))]).T)[2][-1]
     step = 0.5 * out.weights.min() / np.abs(free).max()
@@ -169,7 +153,7 @@ def test_the_output_is_a_convex_combination_of_the_values(
     target, source, d_k, d_v, seed
 ):
     rng = np.random.default_rng(seed)
-    q, k, v = drawn(rng, (), target, source, 3 * d_k, d_v)
+    q, k, v = projected(rng, (), target, source, 3 * d_k, d_v)
     out = scaled_dot_product_attention(q, k, v)
     assert (out.output >= v.min(axis=0) - 1e-12).all()
     assert (out.output <= v.max(axis=0) + 1e-12).all()

@@ -5,8 +5,20 @@ import functools
 import numpy as np
 import torch
 
-from snippets.transformer.overview import Attention, EncoderLayer, Linear
+from snippets.transformer.overview import (
+    EXAMPLE,
+    SOURCE,
+    Attention,
+    EncoderLayer,
+    Linear,
+    tokens,
+)
 from snippets.transformer.overview_torch import from_encoder_layer, stack
+from snippets.transformer.queries_keys_values import (
+    Projected,
+    head,
+    project,
+)
 
 
 def drawn(
@@ -40,3 +52,26 @@ def layers(n: int, d_model: int) -> list[EncoderLayer]:
     return [
         from_encoder_layer(x) for x in stack(n, d_model).double().layers
     ]
+
+
+def first_head(words: str = "the river bank") -> Projected:
+    """Queries, keys and values of the running example."""
+    first = head(EXAMPLE.encoder[0].self_attention, 0)
+    x = EXAMPLE.source_embedding[tokens(words, SOURCE)]
+    return project(first, x, x)
+
+
+def projected(
+    rng: np.random.Generator,
+    lead: tuple[int, ...],
+    target: int,
+    source: int,
+    d_k: int,
+    d_v: int,
+) -> Projected:
+    """Random ones, with the axes `lead` in front."""
+    return Projected(
+        rng.normal(size=(*lead, target, d_k)),
+        rng.normal(size=(*lead, source, d_k)),
+        rng.normal(size=(*lead, source, d_v)),
+    )

@@ -295,7 +295,6 @@ class Exercise extends Cell {
   }
 
   async run(checked = false) {
-    this.checked = false;
     await super.run();
     if (checked !== true || !this.ran) return;
     const { run } = await python();

@@ -1,12 +1,12 @@
 /* The page's side of Python: one worker, started when it is first needed. */
 const KEEPER = new URL("../sw.js", import.meta.url);
 const WORKER = new URL("../pyodide/worker.js", import.meta.url);
-export const LIMITS = { start: 60, run: 60 }; // seconds
+const LIMITS = { start: 60, run: 60 }; // seconds
 
 let worker = null;
 let ready = null;
 let module = null; // compiled once, handed on when the worker is replaced
-let running = null; // {id, onText, finish, timer}
+let running = null; // {id, onText, done, timer}
 let count = 0;
 let onLoss = () => {}; // told when Python and its variables are gone
 
